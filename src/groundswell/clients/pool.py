@@ -1,0 +1,252 @@
+"""ClientPool: thousands of clients' rates, burstiness and lengths over time, in columns.
+
+Time is cut into equal **windows** (rate, CV and family of arrivals, per client) and equal **slots** (lengths, per client and
+field); slots are usually longer. Every client of a pool shares both grids. A pool never changes: each view is a new one
+that shares the arrays it did not have to alter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundswell.errors import UsageError
+from groundswell.length_tables import LengthTables
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+FIELDS = (
+    "input_tokens",
+    "output_tokens",
+    "reason_ratio",
+    "image_tokens",
+    "image_count",
+    "audio_tokens",
+    "audio_count",
+    "video_tokens",
+    "video_count",
+)
+"""The fields a client can have lengths for. ``input_tokens`` is text alone; ``reason_ratio`` is the reasoning part of the
+output; ``*_count`` is items a request and ``*_tokens`` the size of one item."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClientPool:
+    """C clients over W windows and S slots.
+
+    A client is *recorded* when its rates are what a trace's windows held, *stated* when they are a law; generation
+    treats the counts of the two differently by default. ``table[c, s, f]`` is the number of a distribution in ``lengths``,
+    -1 where client ``c`` has none for field ``f`` in slot ``s``.
+    """
+
+    names: tuple[str, ...]
+    rate_per_s: Floats  # [C, W]
+    cv: NDArray[np.float32]  # [C, W]; nan where no CV is known
+    family: NDArray[np.uint8]  # [C, W], an index into `families`
+    first_parameter: NDArray[np.float32]  # [C, W], as recorded or stated; nan where there is none
+    second_parameter: NDArray[np.float32]  # [C, W]
+    families: tuple[str, ...]
+    stated: Bools  # [C]
+    fields: tuple[str, ...]
+    table: NDArray[np.int32]  # [C, S, F]
+    lengths: LengthTables
+    start_s: float = 0.0
+    window_s: float = 600.0
+    slot_s: float = 21_600.0
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"ClientPool({len(self)} clients, {self.span_s:g} s, {self.mean_rate_per_s.sum():.4g} req/s)"
+
+    @property
+    def window_count(self) -> int:
+        """W."""
+        return self.rate_per_s.shape[1]
+
+    @property
+    def slot_count(self) -> int:
+        """S."""
+        return self.table.shape[1]
+
+    @property
+    def span_s(self) -> float:
+        """How long the pool is, in seconds."""
+        return self.window_count * self.window_s
+
+    @property
+    def end_s(self) -> float:
+        """Where the pool ends on the clock that ``start_s`` is on."""
+        return self.start_s + self.span_s
+
+    @cached_property
+    def window_start_s(self) -> Floats:
+        """Every window's start, shape [W]."""
+        return self.start_s + self.window_s * np.arange(self.window_count)
+
+    @cached_property
+    def slot_of_window(self) -> NDArray[np.int64]:
+        """The slot each window's middle lies in, shape [W]. Slots count from time 0, or from the pool's start if later."""
+        middle = self.window_start_s + self.window_s / 2
+        first = np.floor(self.start_s / self.slot_s + 1e-9)
+        return np.clip(np.floor(middle / self.slot_s + 1e-9) - first, 0, self.slot_count - 1).astype(np.int64)
+
+    @cached_property
+    def mean_rate_per_s(self) -> Floats:
+        """Every client's mean rate over the pool's span, shape [C]."""
+        return self.rate_per_s.mean(axis=1)
+
+    @cached_property
+    def total_rate_per_s(self) -> Floats:
+        """The clients' rates together, shape [W]."""
+        return self.rate_per_s.sum(axis=0)
+
+    @cached_property
+    def has_lengths(self) -> Bools:
+        """Which clients have input and output lengths in some slot, shape [C]."""
+        need = [self.fields.index(f) for f in ("input_tokens", "output_tokens") if f in self.fields]
+        if len(need) < 2:
+            return np.zeros(len(self), np.bool_)
+        return (self.table[:, :, need] >= 0).all(axis=2).any(axis=1)
+
+    @cached_property
+    def nearest_slot(self) -> NDArray[np.int64]:
+        """For each client and slot the nearest slot in time that holds lengths, shape [C, S]; -1 for clients without any."""
+        need = [self.fields.index(f) for f in ("input_tokens", "output_tokens") if f in self.fields]
+        held = (self.table[:, :, need] >= 0).all(axis=2) if need else np.zeros(self.table.shape[:2], np.bool_)
+        slots = np.arange(self.slot_count)
+        before = np.maximum.accumulate(np.where(held, slots, -1), axis=1)
+        after = np.minimum.accumulate(np.where(held, slots, 2 * self.slot_count)[:, ::-1], axis=1)[:, ::-1]
+        use_before = (before >= 0) & ((after >= self.slot_count) | (slots - before <= after - slots))
+        return np.where(use_before, before, np.where(after < self.slot_count, after, -1))
+
+    def mean_length(self, name: str) -> Floats:
+        """Every client's mean of field ``name`` weighted by its rate over time, shape [C]; nan where it has none."""
+        if name not in self.fields:
+            raise UsageError(f"the pool has no field {name!r}; it has {', '.join(self.fields)}")
+        which = self.table[:, :, self.fields.index(name)]
+        mean = np.where(which >= 0, self.lengths.mean[which] if self.lengths.size else np.nan, np.nan)
+        weight = np.where(which >= 0, self.slot_rate, 0.0)
+        weight = np.where((which >= 0) & (weight.sum(axis=1, keepdims=True) == 0), 1.0, weight)
+        total = weight.sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.nansum(np.where(weight > 0, mean, 0) * weight, axis=1) / np.where(total > 0, total, np.nan))
+
+    @cached_property
+    def slot_rate(self) -> Floats:
+        """Every client's rate summed over the windows of each slot, shape [C, S]."""
+        out = np.zeros((len(self), self.slot_count))
+        np.add.at(out.T, self.slot_of_window, self.rate_per_s.T)
+        return out
+
+    # Views. Each is a new pool.
+
+    def take(self, which: Sequence[int] | NDArray[np.integer[Any]] | Bools) -> ClientPool:
+        """The clients with the given numbers, or where the given mask is true, in that order."""
+        which = np.asarray(which)
+        if which.dtype == np.bool_:
+            which = np.flatnonzero(which)
+        which = which.astype(np.int64)
+        return dataclasses.replace(
+            self,
+            names=tuple(self.names[i] for i in which),
+            rate_per_s=self.rate_per_s[which],
+            cv=self.cv[which],
+            family=self.family[which],
+            first_parameter=self.first_parameter[which],
+            second_parameter=self.second_parameter[which],
+            stated=self.stated[which],
+            table=self.table[which],
+        )
+
+    def where(self, keep: Callable[[str], bool]) -> ClientPool:
+        """Only the clients whose name ``keep`` accepts."""
+        return self.take([i for i, name in enumerate(self.names) if keep(name)])
+
+    def clients(self, names: Iterable[str]) -> ClientPool:
+        """The clients called ``names``, in that order."""
+        place = {name: i for i, name in enumerate(self.names)}
+        wanted = list(names)
+        for name in wanted:
+            if name not in place:
+                raise UsageError(f"the pool has no client {name!r}; it has {_some(self.names)}")
+        return self.take([place[name] for name in wanted])
+
+    def top(self, k: int) -> ClientPool:
+        """The ``k`` clients of the highest mean rate, highest first."""
+        if k < 1:
+            raise UsageError(f"the top {k} clients: k must be at least 1")
+        return self.take(np.argsort(-self.mean_rate_per_s, kind="stable")[:k])
+
+    def between(self, start_s: float, end_s: float) -> ClientPool:
+        """The windows that overlap ``start_s`` to ``end_s`` (seconds on the pool's own clock, kept in the view)."""
+        if not (start_s < end_s and start_s < self.end_s and end_s > self.start_s):
+            raise UsageError(
+                f"no window of the pool lies between {start_s:g} s and {end_s:g} s; "
+                f"it holds {self.start_s:g} s to {self.end_s:g} s"
+            )
+        low = max(int(np.floor((start_s - self.start_s) / self.window_s + 1e-9)), 0)
+        high = min(int(np.ceil((end_s - self.start_s) / self.window_s - 1e-9)), self.window_count)
+        slot_low, slot_high = int(self.slot_of_window[low]), int(self.slot_of_window[high - 1]) + 1
+        span = slice(low, high)
+        return dataclasses.replace(
+            self,
+            start_s=self.start_s + low * self.window_s,
+            rate_per_s=self.rate_per_s[:, span],
+            cv=self.cv[:, span],
+            family=self.family[:, span],
+            first_parameter=self.first_parameter[:, span],
+            second_parameter=self.second_parameter[:, span],
+            table=self._slots_with_neighbours(slot_low, slot_high),
+        )
+
+    def _slots_with_neighbours(self, low: int, high: int) -> NDArray[np.int32]:
+        """Slots ``low`` to ``high``; a client that has no lengths within them brings its nearest ones from outside."""
+        nearest = self.nearest_slot[:, low:high]
+        outside = ((nearest < low) | (nearest >= high)) & (nearest >= 0)
+        table = self.table[:, low:high].copy()
+        rows, slots = np.nonzero(outside)
+        table[rows, slots] = self.table[rows, nearest[rows, slots]]
+        return table
+
+    def scaled(self, by: float) -> ClientPool:
+        """Every rate times ``by``."""
+        if not (np.isfinite(by) and by > 0):
+            raise UsageError(f"a pool is scaled by a number above 0, not {by}")
+        return dataclasses.replace(self, rate_per_s=self.rate_per_s * by)
+
+    def renamed(self, name: Callable[[str], str]) -> ClientPool:
+        """The same clients under other names; the names must stay distinct."""
+        names = tuple(name(old) for old in self.names)
+        if len(set(names)) < len(names):
+            raise UsageError("renaming would give two clients the same name")
+        return dataclasses.replace(self, names=names)
+
+    def sample(self, n: int, seed: int, *, replace: bool = False, by_rate: bool = False) -> ClientPool:
+        """``n`` clients drawn at random, evenly or by mean rate; drawn again, a client gets a name of its own (``a``, ``a~1``)."""
+        if n < 1 or (n > len(self) and not replace):
+            raise UsageError(f"cannot draw {n} of {len(self)} clients without replacement; take 1 to {len(self)}, or replace")
+        rng = np.random.default_rng([seed, n])
+        weight = self.mean_rate_per_s / self.mean_rate_per_s.sum() if by_rate else None
+        chosen = rng.choice(len(self), n, replace=replace, p=weight)
+        seen: dict[int, int] = {}
+        names = []
+        for c in chosen.tolist():
+            again = seen.get(c, 0)
+            seen[c] = again + 1
+            names.append(f"{self.names[c]}~{again}" if again else self.names[c])
+        return dataclasses.replace(self.take(chosen), names=tuple(names))
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(names[:most])
+    return shown + (f" … ({len(names)} in all)" if len(names) > most else "")

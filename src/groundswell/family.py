@@ -1,0 +1,99 @@
+"""How interchangeable parts are found, and built from text such as ``gamma:cv=2``.
+
+A family is a folder with one file per part. Each file registers its part under the file's own name, so the names are
+known from the folder alone, and a part's code is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from groundswell.errors import UsageError
+
+Part = TypeVar("Part")
+
+
+class Family(Generic[Part]):
+    """The parts of one kind, by name: ``Family("arrivals", "groundswell.arrivals")``."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._parts: dict[str, type[Part]] = {}
+
+    def register(self, name: str) -> Callable[[type[Part]], type[Part]]:
+        """A decorator that makes a class the part called ``name``, which is also its file's name."""
+
+        def keep(part: type[Part]) -> type[Part]:
+            self._parts[name] = part
+            return part
+
+        return keep
+
+    def names(self) -> tuple[str, ...]:
+        """The parts' names, sorted, read from the folder without loading any of them."""
+        folder = Path(str(sys.modules[self.package].__file__)).parent
+        return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __getitem__(self, name: str) -> type[Part]:
+        if name not in self._parts:
+            if name not in self.names():
+                raise UsageError(f"{self.kind} has no {name!r}; it has {', '.join(self.names())}")
+            importlib.import_module(f"{self.package}.{name}")
+        return self._parts[name]
+
+    def build(self, text: str) -> Part:
+        """The part that ``name:key=value,key=value`` describes; a value is a number, or else text.
+
+        >>> from groundswell.arrivals import ARRIVALS
+        >>> ARRIVALS.build("gamma:cv=3")
+        Gamma(cv=3.0)
+        """
+        name, _, rest = text.strip().partition(":")
+        part = self[name.strip()]
+        known = {f.name for f in dataclasses.fields(part)}  # type: ignore[arg-type]
+        values: dict[str, Any] = {}
+        for item in filter(None, (piece.strip() for piece in _split(rest))):
+            key, equals, value = (piece.strip() for piece in item.partition("="))
+            if not equals or key not in known:
+                raise UsageError(f"{text!r}: {name} takes {self.signature(name)}, not {item!r}")
+            if key in values:
+                raise UsageError(f"{text!r}: {key} is given twice")
+            values[key] = _number_or_text(value)
+        try:
+            return part(**values)
+        except TypeError as fault:
+            raise UsageError(f"{text!r}: {name} takes {self.signature(name)}") from fault
+
+    def signature(self, name: str) -> str:
+        """The parameters of a part and their defaults, as the command line and the docs show them."""
+        fields = dataclasses.fields(self[name])  # type: ignore[arg-type]
+        shown = [f.name if f.default is dataclasses.MISSING else f"{f.name}={f.default}" for f in fields]
+        return ", ".join(shown) or "no parameters"
+
+
+def _split(text: str) -> list[str]:
+    """The pieces of ``text`` between commas that stand outside brackets."""
+    pieces, depth, start = [], 0, 0
+    for i, mark in enumerate(text):
+        depth += (mark in "([") - (mark in ")]")
+        if mark == "," and depth == 0:
+            pieces.append(text[start:i])
+            start = i + 1
+    return [*pieces, text[start:]]
+
+
+def _number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
