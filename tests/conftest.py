@@ -1,0 +1,19 @@
+"""What several tests need: the public pools, where a machine has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def public_data() -> Path:
+    """The folder of public data (``servegen/data/…`` under it); ``GROUNDSWELL_DATA`` says where. The test is skipped without it."""
+    data = (ROOT / os.environ.get("GROUNDSWELL_DATA", "../shared/data")).resolve()
+    if not (data / "servegen" / "data").is_dir():
+        pytest.skip(f"no public pools under {data}; GROUNDSWELL_DATA names their folder")
+    return data
