@@ -1,0 +1,43 @@
+# Every target works on a fresh machine with Python ≥ 3.11 and make; `make` alone lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+BENCHMARKS := $(wildcard benchmarks/bench_*.py)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench docs clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+install: .venv/ready  ## make .venv with the package in it, and compile its kernels
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("groundswell needs Python 3.11 or newer; this is " + sys.version.split()[0] + "; say make PYTHON=...") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing groundswell and what it needs into .venv ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@$(BIN)/python -m groundswell.warm
+	@touch $@
+
+demo: install  ## ten minutes of traffic from an embedded population, into demo/workload.parquet
+	@mkdir -p demo
+	$(BIN)/groundswell generate chat-small --clients 500 --rate 50 --duration 10m --seed 1 -o demo/workload.parquet
+
+test: install  ## the tests
+	$(BIN)/python -m pytest
+
+check: install  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install  ## the measurements behind every figure in the docs; some need the public pools (GROUNDSWELL_DATA)
+	@for b in $(BENCHMARKS); do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+docs: install  ## write docs/cli.md from the commands' own help
+	$(BIN)/python docs/write_cli.py
+
+clean:  ## remove what the targets made
+	rm -rf .venv demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

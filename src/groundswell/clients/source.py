@@ -1,0 +1,79 @@
+"""A pool from whatever a user can name: an embedded population, a population or clients file, a pool file, a ServeGen folder."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from groundswell.clients.pool import ClientPool
+from groundswell.errors import DataError, UsageError
+
+POOL_FILE = ".pool"
+DAY_S = 86_400.0
+WINDOW_S = 600.0
+
+
+def open_source(
+    text: str, *, clients: int | None = None, seed: int = 0, span_s: float | None = None, start_s: float = 0.0
+) -> ClientPool:
+    """The pool that ``text`` names.
+
+    A file or folder of that name comes before an embedded population of the same name. A law (population or clients file)
+    is laid out over ``span_s`` seconds, a day if not given, from ``start_s`` on its clock; a recorded pool keeps its own.
+    ``clients`` is how many to draw: from a population as many as wanted, from a pool at random without replacement.
+    """
+    path = Path(text).expanduser()
+    span = DAY_S if span_s is None else span_s
+    if path.is_dir():
+        return _drawn(_pool_in(path), clients, seed)
+    if path.is_file() and path.suffix == POOL_FILE:
+        from groundswell.clients.pool_file import read_pool
+
+        return _drawn(read_pool(path), clients, seed)
+    if path.is_file() and path.suffix == ".toml":
+        if _lists_clients(path):
+            from groundswell.clients.client_file import read_clients
+
+            return _drawn(read_clients(path, span_s=span, window_s=WINDOW_S, start_s=start_s), clients, seed)
+        return _sampled(path, clients, seed, span, start_s)
+    if path.exists():
+        raise UsageError(f"{text} is no source of clients: not a folder, a {POOL_FILE} file or a .toml file")
+    return _sampled(text, clients, seed, span, start_s)
+
+
+def is_law(text: str) -> bool:
+    """Whether ``text`` names a law, which has no span of its own: a population, embedded or in a file, or a clients file."""
+    path = Path(text).expanduser()
+    return not path.exists() or path.suffix == ".toml"
+
+
+def _sampled(name: str | Path, clients: int | None, seed: int, span_s: float, start_s: float) -> ClientPool:
+    from groundswell.population import Population, embedded_names
+
+    if isinstance(name, str) and name not in embedded_names():
+        raise UsageError(f"there is no file or folder {name!r}, nor a population of that name; there are {', '.join(embedded_names())}")
+    law = Population.load(str(name))
+    return law.sample(law.clients if clients is None else clients, seed, span_s=span_s, start_s=start_s)
+
+
+def _drawn(pool: ClientPool, clients: int | None, seed: int) -> ClientPool:
+    return pool if clients is None else pool.sample(clients, seed)
+
+
+def _pool_in(folder: Path) -> ClientPool:
+    from groundswell.clients.servegen import list_servegen, read_servegen
+
+    inside = [pool for pool in list_servegen(folder) if pool != folder]
+    if inside:
+        held = ", ".join(str(pool.relative_to(folder)) for pool in inside)
+        raise UsageError(f"{folder} holds several pools, say which: {held}")
+    return read_servegen(folder)
+
+
+def _lists_clients(path: Path) -> bool:
+    """Whether a TOML file holds clients, one table each, and not the law of a population."""
+    try:
+        with path.open("rb") as file:
+            return isinstance(tomllib.load(file).get("client"), list)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise DataError(f"{path}: not TOML: {fault}") from None
