@@ -1,0 +1,151 @@
+"""Windows too large for one block: made part by part, without ever holding the whole.
+
+The sum of a piece's gaps must be known before its first request can be placed. One pass over the gaps keeps the running sum
+at every chunk's start; a part then makes only the chunks that reach into it. Gaps are functions of their index, so making
+them twice gives the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundswell.compose.kernels import accumulate, place, wanted_chunks
+from groundswell.compose.plan import Pieces
+from groundswell.compose.shapes import Shapes
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CHUNK = 512
+_STRIDE = 512 * CHUNK
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Requests on their windows: share ``u`` of the window, the piece they are ``of``, their ``number`` in it."""
+
+    u: Floats
+    of: NDArray[np.int32]
+    number: Ints
+
+    def __getitem__(self, rows: Any) -> Placed:
+        return Placed(self.u[rows], self.of[rows], self.number[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Stretches of pieces' requests to be made: from ``first`` for ``count`` requests, the gaps before summing to ``begin``."""
+
+    piece: Ints
+    first: Ints
+    count: Ints
+    begin: Floats
+
+
+def put(pieces: Pieces, runs: Runs, total: Floats, shapes: Shapes, low: float = 0.0, high: float = 2.0) -> Placed:
+    """Make the gaps of ``runs`` (sorted by piece) and place their requests; keep those in [low, high)."""
+    offset = np.concatenate([[0], np.cumsum(runs.count)])
+    rows = int(offset[-1])
+    gaps = np.empty(rows)
+    family = pieces.family[runs.piece]
+    for code in np.unique(family):
+        a, b = np.searchsorted(family, [code, code + 1])
+        of = runs.piece[a:b]
+        shapes.part(int(code)).fill(gaps, offset[a : b + 1], pieces.gap_key[of], runs.first[a:b], pieces.a[of], pieces.b[of])
+    u, owner, number = np.empty(rows), np.empty(rows, np.int32), np.empty(rows, np.int64)
+    n = place(
+        gaps, offset, runs.piece, runs.first, runs.begin, total, pieces.phase, pieces.start, pieces.active,
+        low, high, u, owner, number,
+    )  # fmt: skip
+    return Placed(u[:n], owner[:n], number[:n])
+
+
+def whole(pieces: Pieces, shapes: Shapes) -> Placed:
+    """Every request of ``pieces``."""
+    runs = Runs(np.arange(pieces.size), np.zeros(pieces.size, np.int64), pieces.count, np.zeros(pieces.size))
+    return put(pieces, runs, np.full(pieces.size, np.nan), shapes)
+
+
+@dataclass(frozen=True, eq=False)
+class PartedWindow:
+    """One window's pieces, ready to be made in parts."""
+
+    pieces: Pieces
+    shapes: Shapes
+    parts: int
+    large: Ints  # the pieces of more than a chunk
+    marks: list[Floats]  # running sums at their chunks' starts
+    total: Floats  # [P], of the large ones
+    small: Placed  # all requests of the other pieces, sorted by part
+    small_edge: Ints
+
+    @classmethod
+    def of(cls, pieces: Pieces, parts: int, shapes: Shapes, map_: Callable[..., Iterable[Any]]) -> PartedWindow:
+        """Pass over the gaps of ``pieces`` once; ``map_`` may do it on several threads."""
+        large = np.flatnonzero(pieces.count > CHUNK)
+        sums = list(map_(lambda p: _running_sums(pieces, int(p), shapes), large))
+        total = np.full(pieces.size, np.nan)
+        total[large] = [end for _, end in sums]
+        few = np.flatnonzero(pieces.count <= CHUNK)
+        runs = Runs(few, np.zeros(few.size, np.int64), pieces.count[few], np.zeros(few.size))
+        small = put(pieces, runs, total, shapes)
+        part = np.searchsorted(_edges(parts), small.u, side="right") - 1
+        order = np.argsort(part, kind="stable")
+        return cls(
+            pieces, shapes, parts, large, [m for m, _ in sums], total, small[order],
+            np.searchsorted(part[order], np.arange(parts + 1)),
+        )  # fmt: skip
+
+    def part(self, k: int) -> Placed:
+        """The requests of part ``k``."""
+        low, high = _edges(self.parts)[k : k + 2]
+        pieces = self.pieces
+        owners, firsts, begins = [], [], []
+        for p, marks in zip(self.large, self.marks, strict=True):
+            wanted = np.zeros(marks.size, np.bool_)
+            if self.total[p] > 0.0:
+                wanted_chunks(
+                    marks, self.total[p], pieces.phase[p], pieces.start[p], pieces.active[p], low, high, wanted
+                )
+            else:
+                wanted[:] = True
+            chunk = np.flatnonzero(wanted)
+            owners.append(np.full(chunk.size, p))
+            firsts.append(chunk * CHUNK)
+            begins.append(marks[chunk])
+        if owners:
+            owner, first = np.concatenate(owners), np.concatenate(firsts)
+            count = np.minimum(pieces.count[owner] - first, CHUNK)
+            made = put(pieces, Runs(owner, first, count, np.concatenate(begins)), self.total, self.shapes, low, high)
+        else:
+            made = self.small[:0]
+        few = self.small[self.small_edge[k] : self.small_edge[k + 1]]
+        u, of, number = (np.concatenate([getattr(made, f), getattr(few, f)]) for f in ("u", "of", "number"))
+        order = np.argsort(of, kind="stable")  # ties in time go in the order of pieces, as in an undivided window
+        return Placed(u, of, number)[order]
+
+
+def _edges(parts: int) -> Floats:
+    """Where parts begin and end, as shares of the window."""
+    edges = np.arange(parts + 1) / parts
+    edges[-1] = 2.0
+    return edges
+
+
+def _running_sums(pieces: Pieces, p: int, shapes: Shapes) -> tuple[Floats, float]:
+    """The running sum of piece ``p``'s gaps at every chunk's start, and after the last gap."""
+    count = int(pieces.count[p])
+    marks = np.empty((count + CHUNK - 1) // CHUNK)
+    fill = shapes.part(int(pieces.family[p])).fill
+    key, a, b = pieces.gap_key[p : p + 1], pieces.a[p : p + 1], pieces.b[p : p + 1]
+    running = 0.0
+    for first in range(0, count, _STRIDE):
+        gaps = np.empty(min(_STRIDE, count - first))
+        fill(gaps, np.array([0, gaps.size]), key, np.array([first]), a, b)
+        running = accumulate(gaps, running, CHUNK, marks[first // CHUNK :])
+    return marks, running

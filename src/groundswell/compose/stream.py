@@ -1,0 +1,214 @@
+"""Compose a pool into a workload: blocks in time order, made on all cores, the same whatever their number or size."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundswell.chance import stream_keys
+from groundswell.clients import ClientPool
+from groundswell.compose.geometry import Geometry, lay_out
+from groundswell.compose.kernels import words
+from groundswell.compose.parts import PartedWindow, Placed, whole
+from groundswell.compose.plan import Pieces, Planner
+from groundswell.compose.render import Joint, Renderer, Senders
+from groundswell.compose.renewal import Sent, Walkers
+from groundswell.compose.shapes import Shapes
+from groundswell.compose.sources import LengthSource, length_source
+from groundswell.errors import UsageError
+from groundswell.rates import Rate, parse_rate
+from groundswell.table import Workload
+
+Task = Callable[[], Workload]
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """A workload that is made while it is read. Iterating gives its blocks in time order, the same every time."""
+
+    pool: ClientPool
+    geometry: Geometry
+    planner: Planner
+    renderer: Renderer
+    workers: int
+    notes: tuple[str, ...]
+    """What a reader should know: clients dropped, lengths borrowed, gaps filled. One line each."""
+
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The names of the clients that may send, in the order of the blocks' categories."""
+        return self.pool.names
+
+    @property
+    def duration_s(self) -> float:
+        """How long the workload is."""
+        return self.geometry.duration_s
+
+    @cached_property
+    def expected_requests(self) -> float:
+        """How many requests are expected; a measured workload has this many, up to rounding."""
+        return float(self.planner.expected_per_window.sum())
+
+    def collect(self) -> Workload:
+        """The whole workload in memory."""
+        return Workload.concat(list(self))
+
+    def __iter__(self) -> Iterator[Workload]:
+        """Blocks in time order; at least one, which may be empty."""
+        ahead: deque[Future[Workload]] = deque()
+        made = 0
+        with ThreadPoolExecutor(self.workers) as threads:
+            try:
+                for task in self._tasks(threads):
+                    ahead.append(threads.submit(task))
+                    if len(ahead) > 2 * self.workers:
+                        made += 1
+                        yield ahead.popleft().result()
+                while ahead:
+                    made += 1
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+        if not made:
+            yield self.renderer.block(_nothing(), Senders(*(np.empty(0, t) for t in (np.int32, np.int64, np.uint64))))
+
+    def _tasks(self, threads: ThreadPoolExecutor) -> Iterator[Task]:
+        """One task a block, in time order. Free clients walk while tasks are handed out, as each step needs the last."""
+        walkers = None if self.planner.measured.all() else Walkers(self.planner)
+        for stretch, pieces in self.planner.measured_pieces():
+            parted = None
+            if stretch.parts > 1:
+                parted = PartedWindow.of(pieces, stretch.parts, self.planner.shapes, threads.map)
+            for k in range(stretch.parts):
+                high = 2.0 if k + 1 == stretch.parts else (k + 1) / stretch.parts
+                free = [] if walkers is None else _walk(walkers, stretch.low, stretch.high, min(high, 1.0), k == 0, high > 1.0)
+                make = partial(whole, pieces, self.planner.shapes) if parted is None else partial(parted.part, k)
+                yield partial(self._render, make, pieces, free)
+
+    def _render(self, make: Callable[[], Placed], pieces: Pieces, free: list[tuple[int, Sent]]) -> Workload:
+        placed = make()
+        senders = Senders(pieces.client, pieces.window, pieces.length_key)
+        if free:
+            placed, senders = _with_free(placed, senders, free, self._length_keys, self.geometry)
+        return self.renderer.block(placed, senders)
+
+    @cached_property
+    def _length_keys(self) -> NDArray[np.uint64]:
+        return stream_keys(self.planner.seed, self.pool.names, "lengths")
+
+
+def compose(
+    pool: ClientPool,
+    rate: str | float | Rate | None = None,
+    duration_s: float | None = None,
+    seed: int = 0,
+    *,
+    start_s: float | None = None,
+    counts: str | None = None,
+    joint: str = "independent",
+    activity: bool = True,
+    weibull: str = "cv",
+    no_dataset: str = "drop",
+    workers: int | None = None,
+    block_rows: int = 262_144,
+) -> Composition:
+    """The workload of ``pool``'s clients at a total ``rate`` for ``duration_s`` seconds from ``start_s`` on the pool's clock.
+
+    ``rate`` is a number of requests a second, a text as :func:`groundswell.rates.parse_rate` reads it, or a ``Rate``; None is
+    the pool's own. Clients keep their shares of each window. ``duration_s`` and ``start_s`` default to the whole pool.
+
+    ``counts`` is "measured" (each client's window holds its share of requests, within 1), "renewal" (counts vary as the
+    process says), or None: measured for recorded clients, renewal for stated ones. ``joint`` says how a client's input and
+    output lengths hang together (:class:`Joint`). ``activity=False`` spreads a measured window's requests over all of it
+    even where the record says that the client was active in a part. ``weibull="recorded"`` takes Weibull shapes as
+    recorded rather than from the CV. ``no_dataset`` is "drop" or "borrow", for clients without lengths.
+
+    The same pool and seed give the same rows whatever ``workers`` and ``block_rows``; at the pool's own rate, adding a
+    client leaves the rows of the others as they are. Raises :class:`UsageError` for what cannot be meant.
+    """
+    for what, value, known in (
+        ("counts", counts, (None, "measured", "renewal")),
+        ("weibull", weibull, ("cv", "recorded")),
+        ("no_dataset", no_dataset, ("drop", "borrow")),
+    ):
+        if value not in known:
+            raise UsageError(f"{what} {value!r} is none of {', '.join(str(k) for k in known if k)}")
+    if block_rows < 1 or (workers is not None and workers < 1):
+        raise UsageError("workers and block_rows must be at least 1")
+    joined = Joint.parse(joint)
+    pool, notes = _with_lengths(pool, no_dataset)
+    source = length_source(pool)
+    start_s = pool.start_s if start_s is None else start_s
+    duration_s = pool.end_s - start_s if duration_s is None else duration_s
+    geometry = lay_out(pool, parse_rate(rate), start_s, duration_s)
+    if not pool.rate_per_s[:, geometry.window].any():
+        raise UsageError(f"no client of the pool sends anything between {start_s:g} s and {start_s + duration_s:g} s")
+    if geometry.filled:
+        notes.append(
+            f"{geometry.filled} of {geometry.window.size} windows hold no client's requests in the pool; "
+            "they took the clients of the nearest window that does"
+        )
+    measured = ~pool.stated if counts is None else np.full(len(pool), counts == "measured")
+    shapes = Shapes(pool, weibull == "recorded", activity)
+    planner = Planner(pool, geometry, shapes, source, seed, measured, block_rows)
+    renderer = Renderer(pool.names, geometry, source, joined)
+    return Composition(pool, geometry, planner, renderer, workers or os.cpu_count() or 1, tuple(notes))
+
+
+def _with_lengths(pool: ClientPool, no_dataset: str) -> tuple[ClientPool, list[str]]:
+    """``pool`` with its clients that have no lengths dropped, or kept to borrow; and a note that says so."""
+    without = ~pool.has_lengths
+    if not without.any() or not pool.has_lengths.any():
+        return pool, []
+    total = pool.mean_rate_per_s.sum()
+    share = pool.mean_rate_per_s[without].sum() / total if total > 0 else 0.0
+    who = f"{int(without.sum())} of {len(pool)} clients have no lengths ({share:.1%} of the rate)"
+    if no_dataset == "borrow":
+        return pool, [f"{who}: each of their requests borrows those of another client, chosen by rate"]
+    return pool.take(~without), [f"{who} and were left out; no_dataset='borrow' keeps them"]
+
+
+def _nothing() -> Placed:
+    return Placed(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64))
+
+
+def _walk(walkers: Walkers, low: int, high: int, until: float, enter: bool, leave: bool) -> list[tuple[int, Sent]]:
+    """What free clients send in windows ``low`` to ``high``, or up to share ``until`` of the one that they are in."""
+    sent = []
+    for w in range(low, high):
+        if enter:
+            walkers.size = walkers.enter(w)
+        sent.append((w, walkers.walk(walkers.size, until)))
+        if leave:
+            walkers.leave(walkers.size)
+    return sent
+
+
+def _with_free(
+    placed: Placed, senders: Senders, free: list[tuple[int, Sent]], length_keys: NDArray[np.uint64], geometry: Geometry
+) -> tuple[Placed, Senders]:
+    """Placed requests and their pieces, with the free clients' behind them."""
+    us, ofs, numbers = [placed.u], [placed.of], [placed.number]
+    clients, windows, keys = [senders.client], [senders.window], [senders.key]
+    pieces = senders.client.size
+    for w, sent in free:
+        client, of = np.unique(sent.client, return_inverse=True)
+        us.append(sent.u)
+        ofs.append((of + pieces).astype(np.int32))
+        numbers.append(sent.number)
+        clients.append(client.astype(np.int32))
+        windows.append(np.full(client.size, w))
+        keys.append(words(length_keys[client], np.full(client.size, geometry.number[w], np.uint64)))
+        pieces += client.size
+    return (
+        Placed(np.concatenate(us), np.concatenate(ofs), np.concatenate(numbers)),
+        Senders(np.concatenate(clients), np.concatenate(windows), np.concatenate(keys)),
+    )
