@@ -19,6 +19,11 @@ from groundswell.errors import UsageError
 Part = TypeVar("Part")
 
 
+def part_names(folder: Path) -> tuple[str, ...]:
+    """The names of the parts in ``folder``, sorted: its modules, without those that begin with an underscore."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")))
+
+
 class Family(Generic[Part]):
     """The parts of one kind, by name: ``Family("arrivals", "groundswell.arrivals")``."""
 
@@ -38,8 +43,7 @@ class Family(Generic[Part]):
 
     def names(self) -> tuple[str, ...]:
         """The parts' names, sorted, read from the folder without loading any of them."""
-        folder = Path(str(sys.modules[self.package].__file__)).parent
-        return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")))
+        return part_names(Path(str(sys.modules[self.package].__file__)).parent)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
