@@ -17,7 +17,7 @@ install: .venv/ready  ## make .venv with the package in it, and compile its kern
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing groundswell and what it needs into .venv ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
-	@$(BIN)/python -m groundswell.warm
+	@$(BIN)/python -m groundswell.cli warm
 	@touch $@
 
 demo: install  ## ten minutes of traffic from an embedded population, into demo/workload.parquet

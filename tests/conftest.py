@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def public_data() -> Path:
-    """The folder of public data (``servegen/data/…`` under it); ``GROUNDSWELL_DATA`` says where. The test is skipped without it."""
+    """The folder of public data (``servegen/data/…`` under it), where ``GROUNDSWELL_DATA`` says; skips without it."""
     data = (ROOT / os.environ.get("GROUNDSWELL_DATA", "../shared/data")).resolve()
     if not (data / "servegen" / "data").is_dir():
         pytest.skip(f"no public pools under {data}; GROUNDSWELL_DATA names their folder")

@@ -1,5 +1,76 @@
-"""A workload lab for LLM serving."""
+"""A workload lab for LLM serving: model traffic client by client, and generate it at any size.
+
+The public names are loaded when they are first asked for, so importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from groundswell._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from groundswell.clients.client import Client, pool_of
+    from groundswell.clients.join import concat
+    from groundswell.clients.pool import ClientPool
+    from groundswell.clients.pool_file import read_pool, write_pool
+    from groundswell.clients.servegen import list_servegen, read_servegen
+    from groundswell.clients.source import open_source
+    from groundswell.errors import DataError, GroundswellError, OutputError, UsageError
+    from groundswell.population import Population, fit_population
+    from groundswell.summary import Summary
+    from groundswell.table import Workload
+
+_HOME = {
+    "Client": "clients.client",
+    "ClientPool": "clients.pool",
+    "DataError": "errors",
+    "GroundswellError": "errors",
+    "OutputError": "errors",
+    "Population": "population",
+    "Summary": "summary",
+    "UsageError": "errors",
+    "Workload": "table",
+    "concat": "clients.join",
+    "fit_population": "population",
+    "list_servegen": "clients.servegen",
+    "open_source": "clients.source",
+    "pool_of": "clients.client",
+    "read_pool": "clients.pool_file",
+    "read_servegen": "clients.servegen",
+    "write_pool": "clients.pool_file",
+}
+
+__all__ = [
+    "Client",
+    "ClientPool",
+    "DataError",
+    "GroundswellError",
+    "OutputError",
+    "Population",
+    "Summary",
+    "UsageError",
+    "Workload",
+    "__version__",
+    "concat",
+    "fit_population",
+    "list_servegen",
+    "open_source",
+    "pool_of",
+    "read_pool",
+    "read_servegen",
+    "write_pool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""A pool from whatever a user can name: an embedded population, a population or clients file, a pool file, a ServeGen folder."""
+"""A pool from what a user names: a population, a file of one, a clients file, a pool file, or a ServeGen folder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def open_source(
 ) -> ClientPool:
     """The pool that ``text`` names.
 
-    A file or folder of that name comes before an embedded population of the same name. A law (population or clients file)
-    is laid out over ``span_s`` seconds, a day if not given, from ``start_s`` on its clock; a recorded pool keeps its own.
-    ``clients`` is how many to draw: from a population as many as wanted, from a pool at random without replacement.
+    A file or folder of that name comes before an embedded population. A law (a population or a clients file) is laid
+    out over ``span_s`` seconds, a day if not given, from ``start_s`` on its clock; a recorded pool keeps its own.
+    ``clients`` is how many to draw: from a population any number, from a pool at random without replacement.
     """
     path = Path(text).expanduser()
     span = DAY_S if span_s is None else span_s
@@ -42,7 +42,7 @@ def open_source(
 
 
 def is_law(text: str) -> bool:
-    """Whether ``text`` names a law, which has no span of its own: a population, embedded or in a file, or a clients file."""
+    """Whether ``text`` names a law, which has no span of its own: a population or a clients file."""
     path = Path(text).expanduser()
     return not path.exists() or path.suffix == ".toml"
 
@@ -51,7 +51,10 @@ def _sampled(name: str | Path, clients: int | None, seed: int, span_s: float, st
     from groundswell.population import Population, embedded_names
 
     if isinstance(name, str) and name not in embedded_names():
-        raise UsageError(f"there is no file or folder {name!r}, nor a population of that name; there are {', '.join(embedded_names())}")
+        raise UsageError(
+            f"there is no file or folder {name!r}, nor a population of that name; "
+            f"the populations are {', '.join(embedded_names())}"
+        )
     law = Population.load(str(name))
     return law.sample(law.clients if clients is None else clients, seed, span_s=span_s, start_s=start_s)
 

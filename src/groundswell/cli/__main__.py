@@ -1,0 +1,5 @@
+"""``python -m groundswell.cli``."""
+
+from groundswell.cli import main
+
+main()

@@ -1,0 +1,95 @@
+"""The options of the verbs: the same one reads the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+import groundswell
+from groundswell.family import part_names
+
+FORMATS = part_names(Path(str(groundswell.__file__)).parent / "formats")
+
+
+def option(what: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
+    """An option whose help says itself what happens without it."""
+    return typer.Option(*names, help=what, metavar=metavar, show_default=False, **more)
+
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        show_default=False,
+        help="Where the clients come from: an embedded population, a .toml file of a population or of clients, "
+        "a .pool file, or one of ServeGen's data folders.",
+    ),
+]
+Output = Annotated[Path, option("The file to write.", "FILE", "--output", "-o")]
+Seed = Annotated[int, typer.Option(metavar="N", help="The same seed gives the same result.")]
+
+Clients = Annotated[
+    int | None,
+    option(
+        "Draw so many clients: from a population any number (if not given, as many as it was fitted to); "
+        "from a pool at random, each at most once (if not given, all).",
+        "N",
+    ),
+]
+Rate = Annotated[
+    str,
+    typer.Option(
+        metavar="RATE",
+        help="Requests a second of all clients together: a number, x0.5 (times the clients' own), max:300 (a bound), "
+        "a CSV file of time_s,rate_per_s (linear between), or own.",
+    ),
+]
+Duration = Annotated[
+    str | None, option("How long, such as 10m, 6h or 14d. If not given: a pool to its end, a law for 10m.", "TIME")
+]
+Start = Annotated[
+    str | None,
+    option(
+        "Where on the clients' clock to begin, such as 9h or 2d9h. If not given: a pool's start, a law's midnight.",
+        "TIME",
+    ),
+]
+Counts = Annotated[
+    Literal["measured", "renewal"] | None,
+    option(
+        "measured: each window gets the count that its rate says. renewal: counts vary as the process does. "
+        "If not given: measured for recorded clients, renewal for stated ones."
+    ),
+]
+Joint = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW", help="How the lengths of a request hang together: independent, rank:RHO, or comonotone."
+    ),
+]
+Naive = Annotated[
+    Literal["gamma", "poisson"] | None,
+    option(
+        "Write the baseline instead: one process of the same rate, of the same CV in each window (gamma) or of CV 1 "
+        "(poisson), with lengths shuffled over all clients."
+    ),
+]
+Activity = Annotated[
+    Literal["on", "off"],
+    typer.Option(help="off: spread arrivals over a whole window even where its gaps say a part was active."),
+]
+Weibull = Annotated[
+    Literal["cv", "recorded"],
+    typer.Option(help="Where the shape of Weibull windows comes from: their CV, or the recorded parameters."),
+]
+NoDataset = Annotated[
+    Literal["drop", "borrow"],
+    typer.Option(help="Clients without lengths are dropped, or borrow the others' lengths, weighted by rate."),
+]
+Workers = Annotated[int | None, option("Threads. If not given: one a core.", "N", min=1)]
+To = Annotated[
+    str | None,
+    option(f"One of {', '.join(FORMATS)}. If not given, the file's ending decides.", "FORMAT"),
+]

@@ -1,0 +1,119 @@
+"""``groundswell generate``: from clients to a workload in a file."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from groundswell.cli import _options as take
+from groundswell.errors import GroundswellError
+
+if TYPE_CHECKING:
+    from groundswell.summary import Summary
+    from groundswell.table import Workload
+
+DURATION_OF_A_LAW_S = 600.0
+NOT_IN_THE_RECORD = ("source", "output", "workers")  # neither changes what is generated
+
+
+class StoppedError(GroundswellError):
+    """Ctrl-C while a file was being written."""
+
+    exit_code = 130
+
+
+def generate(
+    context: typer.Context,
+    source: take.Source,
+    output: take.Output,
+    clients: take.Clients = None,
+    rate: take.Rate = "own",
+    duration: take.Duration = None,
+    start: take.Start = None,
+    seed: take.Seed = 0,
+    counts: take.Counts = None,
+    joint: take.Joint = "independent",
+    naive: take.Naive = None,
+    activity: take.Activity = "on",
+    weibull: take.Weibull = "cv",
+    no_dataset: take.NoDataset = "drop",
+    workers: take.Workers = None,
+    to: take.To = None,
+) -> None:
+    """Generate a workload from SOURCE, client by client, write it to FILE, and say what it is."""
+    began_s = time.perf_counter()
+    from groundswell import formats
+    from groundswell.cli._print import note
+    from groundswell.cli._workload_text import describe, written
+    from groundswell.clients.source import is_law, open_source
+    from groundswell.compose import compose
+    from groundswell.naive import naive as shuffled
+    from groundswell.progress import with_progress
+    from groundswell.units import parse_duration
+
+    if to is not None:
+        formats.FORMATS[to]
+    duration_s = None if duration is None else parse_duration(duration)
+    start_s = None if start is None else parse_duration(start)
+    if is_law(source):
+        duration_s = DURATION_OF_A_LAW_S if duration_s is None else duration_s
+        start_s = start_s or 0.0
+    pool = open_source(source, clients=clients, seed=seed, span_s=duration_s, start_s=start_s or 0.0)
+    composition = compose(
+        pool,
+        rate,
+        duration_s,
+        seed,
+        start_s=start_s,
+        counts=counts,
+        joint=joint,
+        activity=activity == "on",
+        weibull=weibull,
+        no_dataset=no_dataset,
+        workers=workers,
+    )
+    blocks: Iterable[Workload] = composition
+    if naive is not None:
+        blocks = shuffled(composition, composition.duration_s, seed, kind=naive)
+    metadata = {**composition.metadata, "command": _command(context)}
+    tally = Tally()
+    try:
+        shown = with_progress(tally.watch(blocks), composition.expected_requests, "generating")
+        formats.write(shown, output, format=to, metadata=metadata)
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted; nothing was written to {output}") from None
+    for remark in composition.notes:
+        note(remark)
+    print(describe(tally.summary, composition.duration_s))
+    print(written(output, tally.rows, time.perf_counter() - began_s))
+
+
+class Tally:
+    """Counts and sums up the blocks that pass."""
+
+    rows = 0
+    summary: Summary | None = None
+
+    def watch(self, blocks: Iterable[Workload]) -> Iterator[Workload]:
+        """``blocks``, unchanged."""
+        from groundswell.summary import Summary
+
+        for block in blocks:
+            part = Summary.of(block)
+            self.summary = part if self.summary is None else self.summary + part
+            self.rows += len(block)
+            yield block
+
+
+def _command(context: typer.Context) -> str:
+    """The command without what cannot change its result, so that the same result carries the same record."""
+    words = ["groundswell", "generate", str(context.params["source"])]
+    for parameter in context.command.params:
+        value = context.params[str(parameter.name)]
+        if parameter.name not in NOT_IN_THE_RECORD and value != parameter.default:
+            words += [parameter.opts[0], str(value)]
+    return shlex.join(words)

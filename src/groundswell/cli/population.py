@@ -1,0 +1,70 @@
+"""``groundswell population``: laws that clients are drawn from."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from groundswell.cli._files import write_pool_and_say
+from groundswell.cli._options import Output, Seed, Source, option
+
+app = typer.Typer(help="List, show, fit and sample the laws that clients are drawn from.", rich_markup_mode=None)
+
+Law = Annotated[str, typer.Argument(help="An embedded population, or the .toml file of one.", show_default=False)]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the embedded populations."""
+    from groundswell.cli._print import table
+    from groundswell.population import Population, embedded_names
+
+    laws = [Population.load(name) for name in embedded_names()]
+    print(table(["population", "clients", "fitted to"], [[law.name, f"{law.clients:,}", law.source] for law in laws]))
+
+
+@app.command("show")
+def show(name: Law) -> None:
+    """Print the figures of a population."""
+    from groundswell.population import Population
+
+    print(Population.load(name).text(), end="")
+
+
+@app.command("fit")
+def fit(
+    source: Source,
+    output: Output,
+    name: Annotated[str | None, option("What to call it. If not given, the file's name.", "NAME")] = None,
+) -> None:
+    """Fit a population to a pool; write a .toml file."""
+    from groundswell.clients.source import open_source
+    from groundswell.population import fit_population
+
+    pool = open_source(source)
+    command = shlex.join(["groundswell", "population", "fit", source, "-o", output.name])
+    law = fit_population(pool, name=name or output.stem, command=command)
+    law.save(output)
+    print(f"wrote the law of {len(pool):,} clients to {output}")
+
+
+@app.command("sample")
+def sample(
+    name: Law,
+    output: Output,
+    clients: Annotated[
+        int | None, option("Draw so many. If not given: as it was fitted to.", "N", min=1)
+    ] = None,
+    seed: Seed = 0,
+    duration: Annotated[str, typer.Option(metavar="TIME", help="How long the pool is.")] = "1d",
+    start: Annotated[str, typer.Option(metavar="TIME", help="Where on the law's clock it begins.")] = "0",
+) -> None:
+    """Draw clients from a population; write a .pool file."""
+    from groundswell.population import Population
+    from groundswell.units import parse_duration
+
+    law = Population.load(name)
+    drawn = law.sample(clients or law.clients, seed, span_s=parse_duration(duration), start_s=parse_duration(start))
+    write_pool_and_say(drawn, output)

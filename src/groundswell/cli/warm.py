@@ -1,0 +1,15 @@
+"""``groundswell warm``: the wait of the first run, taken at a time of one's choosing."""
+
+from __future__ import annotations
+
+import time
+
+
+def warm() -> None:
+    """Compile the kernels now, once for this machine, so that the first run need not."""
+    print("compiling the kernels, once; this takes about half a minute ...", flush=True)
+    began_s = time.perf_counter()
+    from groundswell.warm import warm as compile_all
+
+    compile_all()
+    print(f"ready in {time.perf_counter() - began_s:.0f} s")
