@@ -1,8 +1,9 @@
 """Randomness as a function: the same key and index give the same number, whoever asks and in whatever order.
 
-A stream is a 64-bit key. Word ``i`` of a stream is SplitMix64's output function at ``key + i·γ`` (Steele, Lea and Flood,
-"Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, with Stafford's 13th mixer). A word can itself be the key of
-a stream, which is how one request, or one gap that needs an unknown number of words, gets numbers of its own.
+A stream is a 64-bit key. Word ``i`` of a stream is SplitMix64's output function at ``key + i·γ`` (Steele, Lea and
+Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, with Stafford's 13th mixer). A word can itself be
+the key of a stream, which is how one request, or one gap that needs an unknown number of words, gets numbers of its
+own.
 """
 
 from __future__ import annotations
@@ -63,10 +64,10 @@ def uniform_of(word: Any) -> Any:
     return (np.float64(word >> np.uint64(11)) + 0.5) * _TO_UNIT
 
 
-def _ziggurat(
-    right: float, area: float, density: Any, inverse: Any
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Edges and heights of the 256 layers of equal ``area`` under ``density`` (Marsaglia and Tsang 2000, Doornik 2005)."""
+def _ziggurat(right: float, area: float, density: Any, inverse: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Edges and heights of the 256 layers of equal ``area`` under ``density`` (Marsaglia and Tsang 2000, Doornik
+    2005).
+    """
     edge = np.zeros(257)
     edge[0], edge[1] = area / density(right), right
     for layer in range(2, 256):

@@ -62,8 +62,8 @@ class Family(Generic[Part]):
         >>> ARRIVALS.build("gamma:cv=3")
         Gamma(cv=3.0)
         """
-        name, _, rest = text.strip().partition(":")
-        part = self[name.strip()]
+        name, _, rest = (piece.strip() for piece in text.partition(":"))
+        part = self[name]
         known = {f.name for f in dataclasses.fields(part)}  # type: ignore[arg-type]
         values: dict[str, Any] = {}
         for item in filter(None, (piece.strip() for piece in _split(rest))):
@@ -77,6 +77,25 @@ class Family(Generic[Part]):
             return part(**values)
         except TypeError as fault:
             raise UsageError(f"{text!r}: {name} takes {self.signature(name)}") from fault
+
+    def text(self, part: Part) -> str:
+        """The text that :meth:`build` makes an equal part of; parameters at their defaults are left out.
+
+        >>> from groundswell.arrivals import ARRIVALS
+        >>> ARRIVALS.text(ARRIVALS.build("onoff:duty=0.1,burst=10"))
+        'onoff:duty=0.1'
+        """
+        name = next(name for name, kind in self._parts.items() if type(part) is kind)
+        fields = dataclasses.fields(part)  # type: ignore[arg-type]
+        given = [f"{f.name}={self._shown(getattr(part, f.name))}" for f in fields if getattr(part, f.name) != f.default]
+        return f"{name}:{','.join(given)}" if given else name
+
+    def _shown(self, value: Any) -> str:
+        if type(value) in self._parts.values():
+            return f"({self.text(value)})"
+        if isinstance(value, tuple):
+            return f"({','.join(map(self._shown, value))})"
+        return f"({value})" if isinstance(value, str) else repr(float(value)).removesuffix(".0")
 
     def signature(self, name: str) -> str:
         """The parameters of a part and their defaults, as the command line and the docs show them."""

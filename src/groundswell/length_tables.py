@@ -23,7 +23,9 @@ TOP = 0xFFFFFFFF
 
 @inlined
 def draw(word: Any, d: Any, first: Any, value: Any, threshold: Any, guide_first: Any, guide: Any) -> Any:
-    """The value of distribution ``d`` at the 32-bit quantile ``word``, in constant expected time (Chen and Asau 1974)."""
+    """The value of distribution ``d`` at the 32-bit quantile ``word``, in constant expected time (Chen and Asau
+    1974).
+    """
     start = guide_first[d]
     cells = np.uint64(guide_first[d + 1] - start)
     k = first[d] + guide[start + np.int64((np.uint64(word) * cells) >> np.uint64(32))]
@@ -100,7 +102,8 @@ class LengthTables:
         upper = self.threshold.astype(np.float64) + 1.0
         lower = np.concatenate([[0.0], upper[:-1]])
         lower[self.first[:-1][np.diff(self.first) > 0]] = 0.0
-        return (upper - lower) * 2.0**-32
+        share: Floats = (upper - lower) * 2.0**-32
+        return share
 
     @cached_property
     def mean(self) -> Floats:
@@ -120,7 +123,9 @@ class LengthTables:
 
     @cached_property
     def guide(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Where each distribution's guide begins, and the guide: for each of equal cells of words, an atom to start from."""
+        """Where each distribution's guide begins, and the guide: for each of equal cells of words, an atom to start
+        from.
+        """
         sizes = np.maximum(np.diff(self.first), 1)
         guide_first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         guide = np.empty(guide_first[-1], np.int32)
@@ -137,6 +142,6 @@ def thresholds(first: NDArray[np.int64], weight: Floats) -> NDArray[np.uint32]:
     sizes = np.diff(first)
     total = running[first[1:] - 1] - before
     share = (running - np.repeat(before, sizes)) / np.repeat(total, sizes)
-    out = np.clip(np.ceil(share * 2.0**32) - 1.0, 0, TOP).astype(np.uint32)
+    out: NDArray[np.uint32] = np.clip(np.ceil(share * 2.0**32) - 1.0, 0, TOP).astype(np.uint32)
     out[first[1:] - 1] = TOP
     return out

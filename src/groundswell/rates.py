@@ -1,8 +1,8 @@
 """How many requests a second are asked for, all clients together, over the time of a run.
 
 A rate is stated apart from the clients: a number, a factor on the pool's own rate, a bound, or a curve. What generation
-needs of it is the **factor** by which every client's own rate is multiplied at each instant, so the clients' shares in each
-window stay what they are. The factor is linear between knots.
+needs of it is the **factor** by which every client's own rate is multiplied at each instant, so the clients' shares in
+each window stay what they are. The factor is linear between knots.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Rate(Protocol):
         """Whether requests are due even where no client of the pool is recorded as active."""
 
     def factor(self, edge_s: Floats, total_per_s: Floats) -> Factor:
-        """The factor on clients' rates, given the windows' edges in the run [W + 1] and the pool's total rate in each [W]."""
+        """The factor on clients' rates, given the windows' edges in the run [W + 1] and the pool's total rate in each
+        [W].
+        """
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ class Curve:
     def __post_init__(self) -> None:
         time, rate = np.asarray(self.time_s, float), np.asarray(self.rate_per_s, float)
         if time.ndim != 1 or time.shape != rate.shape or time.size == 0:
-            raise UsageError("a rate curve is one list of times and one of rates, of the same length, at least one point")
+            raise UsageError(
+                "a rate curve is one list of times and one of rates, of the same length, at least one point"
+            )
         if not (np.isfinite(time).all() and np.isfinite(rate).all()):
             raise UsageError("a rate curve holds finite numbers only")
         if (np.diff(time) <= 0).any():
@@ -165,7 +169,9 @@ def parse_rate(text: str | float | Rate | None) -> Rate:
         return Bounded(float(text[4:]))
     if Path(text).is_file():
         return Curve.read(text)
-    raise UsageError(f"rate {text!r} is no number, no factor like x0.5, no bound like max:300, not 'own', and no CSV file")
+    raise UsageError(
+        f"rate {text!r} is no number, no factor like x0.5, no bound like max:300, not 'own', and no CSV file"
+    )
 
 
 def _is_number(text: str) -> bool:

@@ -7,8 +7,8 @@ parameters a person states, and says four things:
 ``shapes``
     the two numbers its kernels take, for whole columns of windows at once;
 ``fill``
-    a compiled kernel that writes gaps: ``fill(gaps, offset, key, index, a, b)`` puts gaps number ``index[s]`` onward of the
-    stream ``key[s]`` into ``gaps[offset[s]:offset[s + 1]]``;
+    a compiled kernel that writes gaps: ``fill(gaps, offset, key, index, a, b)`` puts gaps number ``index[s]`` onward
+    of the stream ``key[s]`` into ``gaps[offset[s]:offset[s + 1]]``;
 ``first``
     a compiled kernel that writes equilibrium first gaps: ``first(gaps, key, a, b)``, one a stream. A process that is
     watched from a random instant on lands in a long gap more often than in a short one;
@@ -27,7 +27,8 @@ from groundswell.family import Family
 
 Floats = NDArray[np.float64]
 
-FIRST_GAP = np.uint64(0xF1257)  # index of the word that keys a stream's first gap; ordinary gaps are keyed apart from it
+FIRST_GAP = np.uint64(0xF1257)
+"""Turns a stream\'s key into that of its first gap; ordinary gaps are keyed apart from it."""
 
 
 class Process(Protocol):
@@ -73,7 +74,9 @@ def first_gaps(process: Process, n: int, seed: int = 0) -> Floats:
     """``n`` independent waits, in mean gaps, from a random instant to the next arrival of ``process``."""
     gaps = np.empty(n)
     a, b = _lone_shape(process)
-    process.first(gaps, np.arange(n, dtype=np.uint64) + np.uint64(seed) * np.uint64(n), np.repeat(a, n), np.repeat(b, n))
+    process.first(
+        gaps, np.arange(n, dtype=np.uint64) + np.uint64(seed) * np.uint64(n), np.repeat(a, n), np.repeat(b, n)
+    )
     return gaps
 
 

@@ -44,7 +44,9 @@ class Gamma:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.cv, (int, float)) and 0 < self.cv <= 1000):
-            raise UsageError(f"gamma: cv must be above 0 and at most 1000, not {self.cv}; for equal gaps take deterministic")
+            raise UsageError(
+                f"gamma: cv must be above 0 and at most 1000, not {self.cv}; for equal gaps take deterministic"
+            )
 
     def parameters(self) -> tuple[float, float]:
         """Shape and scale."""
@@ -54,8 +56,9 @@ class Gamma:
     def shapes(cv: Floats, first: Floats, second: Floats, gaps: Floats) -> tuple[Floats, Floats]:
         """Shape and scale.
 
-        m Gamma gaps scaled to a fixed sum are Dirichlet, and their squared CV is (m - 1) / (m·shape + 1) on average. The
-        shape that makes this cv² is ((m - 1) / cv² - 1) / m, which is 1/cv² for many gaps and 0 at the bound cv² = m - 1.
+        m Gamma gaps scaled to a fixed sum are Dirichlet, and their squared CV is (m - 1) / (m·shape + 1) on average.
+        The shape that makes this cv² is ((m - 1) / cv² - 1) / m, which is 1/cv² for many gaps and 0 at the bound cv² =
+        m - 1.
         """
         squared = np.maximum(cv.astype(np.float64) ** 2, 1e-12)
         finite = np.isfinite(gaps)

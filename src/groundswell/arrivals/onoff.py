@@ -12,9 +12,9 @@ from groundswell.chance import GOLDEN, compiled, exponential, mix, uniform_of, w
 from groundswell.errors import UsageError
 
 # An interrupted Poisson process is a renewal process (Kuczura 1973). With arrivals at rate r = 1/duty while it is on, a
-# mean of `burst` arrivals an on-time, and so an on-time of mean burst·duty and an off-time of mean burst·(1 - duty), the
-# next event after an arrival is an arrival with probability burst / (burst + 1), else the end of the on-time, which is
-# followed by an off-time and begins again.
+# mean of `burst` arrivals an on-time, and so an on-time of mean burst·duty and an off-time of mean burst·(1 - duty),
+# the next event after an arrival is an arrival with probability burst / (burst + 1), else the end of the on-time,
+# which is followed by an off-time and begins again.
 
 
 @compiled

@@ -44,7 +44,9 @@ class Weibull:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.cv, (int, float)) and 0.01 <= self.cv <= 1000):
-            raise UsageError(f"weibull: cv must be between 0.01 and 1000, not {self.cv}; for equal gaps take deterministic")
+            raise UsageError(
+                f"weibull: cv must be between 0.01 and 1000, not {self.cv}; for equal gaps take deterministic"
+            )
 
     def parameters(self) -> tuple[float, float]:
         """Shape and scale."""

@@ -1,8 +1,8 @@
 """ClientPool: thousands of clients' rates, burstiness and lengths over time, in columns.
 
-Time is cut into equal **windows** (rate, CV and family of arrivals, per client) and equal **slots** (lengths, per client and
-field); slots are usually longer. Every client of a pool shares both grids. A pool never changes: each view is a new one
-that shares the arrays it did not have to alter.
+Time is cut into equal **windows** (rate, CV and family of arrivals, per client) and equal **slots** (lengths, per
+client and field); slots are usually longer. Every client of a pool shares both grids. A pool never changes: each view
+is a new one that shares the arrays it did not have to alter.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ FIELDS = (
     "video_tokens",
     "video_count",
 )
-"""The fields a client can have lengths for. ``input_tokens`` is text alone; ``reason_ratio`` is the reasoning part of the
-output; ``*_count`` is items a request and ``*_tokens`` the size of one item."""
+"""The fields a client can have lengths for. ``input_tokens`` is text alone; ``reason_ratio`` is the reasoning part of
+the output; ``*_count`` is items a request and ``*_tokens`` the size of one item."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,8 @@ class ClientPool:
     """C clients over W windows and S slots.
 
     A client is *recorded* when its rates are what a trace's windows held, *stated* when they are a law; generation
-    treats the counts of the two differently by default. ``table[c, s, f]`` is the number of a distribution in ``lengths``,
-    -1 where client ``c`` has none for field ``f`` in slot ``s``.
+    treats the counts of the two differently by default. ``table[c, s, f]`` is the number of a distribution in
+    ``lengths``, -1 where client ``c`` has none for field ``f`` in slot ``s``.
     """
 
     names: tuple[str, ...]
@@ -71,12 +71,12 @@ class ClientPool:
     @property
     def window_count(self) -> int:
         """W."""
-        return self.rate_per_s.shape[1]
+        return int(self.rate_per_s.shape[1])
 
     @property
     def slot_count(self) -> int:
         """S."""
-        return self.table.shape[1]
+        return int(self.table.shape[1])
 
     @property
     def span_s(self) -> float:
@@ -91,24 +91,27 @@ class ClientPool:
     @cached_property
     def window_start_s(self) -> Floats:
         """Every window's start, shape [W]."""
-        return self.start_s + self.window_s * np.arange(self.window_count)
+        return np.asarray(self.start_s + self.window_s * np.arange(self.window_count), np.float64)
 
     @cached_property
     def slot_of_window(self) -> NDArray[np.int64]:
-        """The slot each window's middle lies in, shape [W]. Slots count from time 0, or from the pool's start if later."""
+        """The slot each window's middle lies in, shape [W]. Slots count from time 0, or from the pool's start if
+        later.
+        """
         middle = self.window_start_s + self.window_s / 2
         first = np.floor(self.start_s / self.slot_s + 1e-9)
-        return np.clip(np.floor(middle / self.slot_s + 1e-9) - first, 0, self.slot_count - 1).astype(np.int64)
+        slot = np.floor(middle / self.slot_s + 1e-9) - first
+        return np.asarray(np.clip(slot, 0, self.slot_count - 1), np.int64)
 
     @cached_property
     def mean_rate_per_s(self) -> Floats:
         """Every client's mean rate over the pool's span, shape [C]."""
-        return self.rate_per_s.mean(axis=1)
+        return np.asarray(self.rate_per_s.mean(axis=1))
 
     @cached_property
     def total_rate_per_s(self) -> Floats:
         """The clients' rates together, shape [W]."""
-        return self.rate_per_s.sum(axis=0)
+        return np.asarray(self.rate_per_s.sum(axis=0))
 
     @cached_property
     def has_lengths(self) -> Bools:
@@ -116,11 +119,13 @@ class ClientPool:
         need = [self.fields.index(f) for f in ("input_tokens", "output_tokens") if f in self.fields]
         if len(need) < 2:
             return np.zeros(len(self), np.bool_)
-        return (self.table[:, :, need] >= 0).all(axis=2).any(axis=1)
+        return np.asarray(np.any(np.all(self.table[:, :, need] >= 0, axis=2), axis=1))
 
     @cached_property
     def nearest_slot(self) -> NDArray[np.int64]:
-        """For each client and slot the nearest slot in time that holds lengths, shape [C, S]; -1 for clients without any."""
+        """For each client and slot the nearest slot in time that holds lengths, shape [C, S]; -1 for clients without
+        any.
+        """
         need = [self.fields.index(f) for f in ("input_tokens", "output_tokens") if f in self.fields]
         held = (self.table[:, :, need] >= 0).all(axis=2) if need else np.zeros(self.table.shape[:2], np.bool_)
         slots = np.arange(self.slot_count)
@@ -139,7 +144,9 @@ class ClientPool:
         weight = np.where((which >= 0) & (weight.sum(axis=1, keepdims=True) == 0), 1.0, weight)
         total = weight.sum(axis=1)
         with np.errstate(invalid="ignore"):
-            return np.asarray(np.nansum(np.where(weight > 0, mean, 0) * weight, axis=1) / np.where(total > 0, total, np.nan))
+            return np.asarray(
+                np.nansum(np.where(weight > 0, mean, 0) * weight, axis=1) / np.where(total > 0, total, np.nan)
+            )
 
     @cached_property
     def slot_rate(self) -> Floats:
@@ -232,9 +239,13 @@ class ClientPool:
         return dataclasses.replace(self, names=names)
 
     def sample(self, n: int, seed: int, *, replace: bool = False, by_rate: bool = False) -> ClientPool:
-        """``n`` clients drawn at random, evenly or by mean rate; drawn again, a client gets a name of its own (``a``, ``a~1``)."""
+        """``n`` clients drawn at random, evenly or by mean rate; drawn again, a client gets a name of its own (``a``,
+        ``a~1``).
+        """
         if n < 1 or (n > len(self) and not replace):
-            raise UsageError(f"cannot draw {n} of {len(self)} clients without replacement; take 1 to {len(self)}, or replace")
+            raise UsageError(
+                f"cannot draw {n} of {len(self)} clients without replacement; take 1 to {len(self)}, or replace"
+            )
         rng = np.random.default_rng([seed, n])
         weight = self.mean_rate_per_s / self.mean_rate_per_s.sum() if by_rate else None
         chosen = rng.choice(len(self), n, replace=replace, p=weight)

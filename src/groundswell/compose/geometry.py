@@ -1,7 +1,8 @@
 """The run in time: which of the pool's windows it covers, and where a client's requests fall inside one.
 
-Every client has the same factor on its rate (see :mod:`groundswell.rates`), so one map per window turns the share ``u`` of a
-window's requests that have passed into a time, for all clients: ``t = G⁻¹(G(a) + u·(G(b) - G(a)))``, G the factor's integral.
+Every client has the same factor on its rate (see :mod:`groundswell.rates`), so one map per window turns the share
+``u`` of a window's requests that have passed into a time, for all clients: ``t = G⁻¹(G(a) + u·(G(b) - G(a)))``, G the
+factor's integral.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> 
     low = max(int(np.floor((start_s - pool.start_s) / pool.window_s + 1e-9)), 0)
     high = min(int(np.ceil((end_s - pool.start_s) / pool.window_s - 1e-9)), pool.window_count)
     windows = np.arange(low, high)
-    edge_s = np.clip(np.append(pool.window_start_s[windows], pool.window_start_s[high - 1] + pool.window_s), start_s, end_s)
+    edge_s = np.clip(
+        np.append(pool.window_start_s[windows], pool.window_start_s[high - 1] + pool.window_s), start_s, end_s
+    )
     edge_s = edge_s - start_s
     edge_s[0], edge_s[-1] = 0.0, duration_s
     total = pool.total_rate_per_s

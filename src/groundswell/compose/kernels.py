@@ -89,15 +89,23 @@ def wanted_chunks(
 
 
 @compiled
-def times(u: Any, of: Any, window: Any, knot_s: Any, integral: Any, left: Any, slope: Any, piece: Any, out: Any) -> None:
+def times(
+    u: Any, of: Any, window: Any, knot_s: Any, integral: Any, left: Any, slope: Any, piece: Any, out: Any
+) -> None:
     """The run's time of every place."""
     for i in range(u.size):
-        out[i] = time_of(u[i], window[of[i]], knot_s, integral, left, slope, piece)
+        w = window[of[i]]
+        k = piece[w]
+        if piece[w + 1] == k + 1 and slope[k] == 0.0:  # the factor is constant in most windows
+            out[i] = knot_s[k] + u[i] * (knot_s[k + 1] - knot_s[k])
+        else:
+            out[i] = time_of(u[i], w, knot_s, integral, left, slope, piece)
 
 
 @compiled
 def ranks(time: Any, begin: float, end: float, sorted_time: Any, rank: Any) -> None:
-    """Sort ``time`` (within begin…end) into ``sorted_time``; ``rank[i]`` is where time ``i`` went. Ties keep their order.
+    """Sort ``time`` (within begin…end) into ``sorted_time``; ``rank[i]`` is where time ``i`` went. Ties keep their
+    order.
 
     A counting sort into as many bins as there are times, then an insertion sort of each bin; a crowded bin is sorted by
     merging instead, so bursts cost n log n and not n².
@@ -141,12 +149,12 @@ def ranks(time: Any, begin: float, end: float, sorted_time: Any, rank: Any) -> N
 
 @compiled
 def lengths(
-    of: Any, number: Any, rank: Any, client: Any, key: Any, table: Any, donor_of: Any, donor_share: Any, donor_table: Any,
-    first: Any, value: Any, threshold: Any, guide_first: Any, guide: Any,
+    of: Any, number: Any, rank: Any, client: Any, key: Any, table: Any, donor_of: Any, donor_share: Any, donor_table:
+    Any, first: Any, value: Any, threshold: Any, guide_first: Any, guide: Any,
     joint: int, correlation: float, sender: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Draw every field of every request, and say who sent it: ``out[f, rank[i]]`` (-1 where its client has no such field)
-    and ``sender[rank[i]]``.
+    """Draw every field of every request, and say who sent it: ``out[f, rank[i]]`` (-1 where its client has no such
+    field) and ``sender[rank[i]]``.
 
     Fields 0 and 1 are input and output. Each request's words are its own, by its piece's ``key`` and its number, so no
     order matters. A piece whose ``donor_of`` is a slot, not -1, is a client without lengths: each of its requests is

@@ -1,8 +1,8 @@
 """Windows too large for one block: made part by part, without ever holding the whole.
 
-The sum of a piece's gaps must be known before its first request can be placed. One pass over the gaps keeps the running sum
-at every chunk's start; a part then makes only the chunks that reach into it. Gaps are functions of their index, so making
-them twice gives the same ones.
+The sum of a piece's gaps must be known before its first request can be placed. One pass over the gaps keeps the
+running sum at every chunk's start; a part then makes only the chunks that reach into it. Gaps are functions of their
+index, so making them twice gives the same ones.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Placed:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """Stretches of pieces' requests to be made: from ``first`` for ``count`` requests, the gaps before summing to ``begin``."""
+    """Stretches of pieces' requests to be made: from ``first`` for ``count`` requests, the gaps before summing to
+    ``begin``.
+    """
 
     piece: Ints
     first: Ints
@@ -56,7 +58,9 @@ def put(pieces: Pieces, runs: Runs, total: Floats, shapes: Shapes, low: float = 
     for code in np.unique(family):
         a, b = np.searchsorted(family, [code, code + 1])
         of = runs.piece[a:b]
-        shapes.part(int(code)).fill(gaps, offset[a : b + 1], pieces.gap_key[of], runs.first[a:b], pieces.a[of], pieces.b[of])
+        shapes.part(int(code)).fill(
+            gaps, offset[a : b + 1], pieces.gap_key[of], runs.first[a:b], pieces.a[of], pieces.b[of]
+        )
     u, owner, number = np.empty(rows), np.empty(rows, np.int32), np.empty(rows, np.int64)
     n = place(
         gaps, offset, runs.piece, runs.first, runs.begin, total, pieces.phase, pieces.start, pieces.active,

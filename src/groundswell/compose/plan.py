@@ -1,7 +1,8 @@
-"""The plan of a run, a stretch of time after the other: who sends how many requests in which window, and by which process.
+"""The plan of a run, a stretch of time after the other: who sends how many requests in which window, and by which
+process.
 
-Planning is columns over clients and windows; the requests themselves are made from a plan in :mod:`.render`. What a plan
-holds depends on the seed and the pool alone, never on where the run is cut into stretches.
+Planning is columns over clients and windows; the requests themselves are made from a plan in :mod:`.render`. What a
+plan holds depends on the seed and the pool alone, never on where the run is cut into stretches.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.chance import stream_keys
+from groundswell.clients import ClientPool
 from groundswell.compose.geometry import Geometry
 from groundswell.compose.kernels import words
 from groundswell.compose.shapes import Shapes
 from groundswell.compose.sources import LengthSource
-from groundswell.clients import ClientPool
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,7 +52,9 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Windows ``low`` to ``high`` of the run; if it is one window in ``parts`` parts, then all of them follow each other."""
+    """Windows ``low`` to ``high`` of the run; if it is one window in ``parts`` parts, then all of them follow each
+    other.
+    """
 
     low: int
     high: int
@@ -101,8 +104,8 @@ class Planner:
     def measured_pieces(self) -> Iterator[tuple[Stretch, Pieces]]:
         """For each stretch the pieces of the clients whose counts are measured.
 
-        A client's running total of expected requests, from a random offset on, is rounded down at every window's end. So a
-        window's count is within 1 of its share, right on average, and errors never add up over windows.
+        A client's running total of expected requests, from a random offset on, is rounded down at every window's end.
+        So a window's count is within 1 of its share, right on average, and errors never add up over windows.
         """
         names = self.pool.names
         gap_keys, length_keys = stream_keys(self.seed, names, "gaps"), stream_keys(self.seed, names, "lengths")
@@ -148,4 +151,4 @@ class Planner:
 def _uniform(key: Words, index: np.uint64) -> Floats:
     """A number in (0, 1) from word ``index`` of each stream."""
     upper = words(key, np.full(key.size, index)) >> np.uint64(11)
-    return (upper.astype(np.float64) + 0.5) * 2.0**-53
+    return np.asarray((upper.astype(np.float64) + 0.5) * 2.0**-53)

@@ -83,8 +83,8 @@ class Renderer:
         tables = self.source.tables
         drawing = (tables.first, tables.value, tables.threshold, *tables.guide)
         kernels.lengths(
-            placed.of, placed.number, rank, senders.client, senders.key, table, donor_of, self.source.lends, self.source.lent,
-            *drawing, self.joint.mode, self.joint.correlation, sender, drawn,
+            placed.of, placed.number, rank, senders.client, senders.key, table, donor_of, self.source.lends,
+            self.source.lent, *drawing, self.joint.mode, self.joint.correlation, sender, drawn,
         )  # fmt: skip
         field = dict(zip(self.source.fields, drawn, strict=True))
         output = field["output_tokens"].astype(np.int32)
@@ -98,8 +98,9 @@ class Renderer:
             size = np.empty(offset[-1], np.float32)
             column = self.source.fields.index(f"{modality}_tokens")
             kernels.items(
-                placed.of, placed.number, rank, senders.key, offset, _ITEM_STREAM + k, np.ascontiguousarray(table[:, column]),
-                donor_of, self.source.lends, np.ascontiguousarray(self.source.lent[:, :, column]), *drawing, size,
+                placed.of, placed.number, rank, senders.key, offset, _ITEM_STREAM + k, np.ascontiguousarray(table[:,
+                column]), donor_of, self.source.lends, np.ascontiguousarray(self.source.lent[:, :, column]), *drawing,
+                size,
             )  # fmt: skip
             items[f"{modality}_tokens"] = (count, size.astype(np.int32))
         return Workload.from_columns(

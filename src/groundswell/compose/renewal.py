@@ -1,8 +1,8 @@
 """Clients whose counts vary as their process says: each walks from arrival to arrival through the run.
 
-A client's clock runs in expected requests, so the process has unit rate and the rate curve places it. As long as a client's
-shape stays the same the process goes on across windows; where the shape changes, a new one starts in equilibrium, which
-keeps every window's expected count what it should be.
+A client's clock runs in expected requests, so the process has unit rate and the rate curve places it. As long as a
+client's shape stays the same the process goes on across windows; where the shape changes, a new one starts in
+equilibrium, which keeps every window's expected count what it should be.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class Walkers:
         family = planner.pool.family[active, window].astype(np.int64)
         for code in np.unique(family):
             client = active[family == code]
-            a, b = planner.shapes.parameters(int(code), client, np.full(client.size, window), np.full(client.size, np.inf))
+            a, b = planner.shapes.parameters(
+                int(code), client, np.full(client.size, window), np.full(client.size, np.inf)
+            )
             shape = np.column_stack([np.full(client.size, float(code)), a, b])
             new = (self.shape[client] != shape).any(axis=1)
             fresh = client[new]

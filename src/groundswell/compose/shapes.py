@@ -44,16 +44,19 @@ class Shapes:
         return self.part(family).shapes(cv, first, second, gaps)
 
     def active_share(self, family: Ints, client: Ints, window: Ints) -> Floats:
-        """The share of each window that its client was active for, 1 where it was active throughout or nothing is known.
+        """The share of each window that its client was active for, 1 where it was active throughout or nothing is
+        known.
 
-        A Gamma window records the mean of the gaps between its own n requests, as shape × scale. Requests all through the
-        window would make the product of mean gap and rate about 1 / (1 + cv²/n), the rest lying before the first request
-        and after the last; well below that, the requests stood in a stretch of n mean gaps.
+        A Gamma window records the mean of the gaps between its own n requests, as shape × scale. Requests all through
+        the window would make the product of mean gap and rate about 1 / (1 + cv²/n), the rest lying before the first
+        request and after the last; well below that, the requests stood in a stretch of n mean gaps.
         """
         if not self.activity or "gamma" not in self.pool.families:
             return np.ones(client.size)
         n = self.pool.rate_per_s[client, window] * self.pool.window_s
-        mean_gap_s = self.pool.first_parameter[client, window].astype(np.float64) * self.pool.second_parameter[client, window]
+        mean_gap_s = (
+            self.pool.first_parameter[client, window].astype(np.float64) * self.pool.second_parameter[client, window]
+        )
         share = mean_gap_s * n / self.pool.window_s
         expected = 1.0 / (1.0 + self.pool.cv[client, window].astype(np.float64) ** 2 / np.maximum(n, 1.0))
         known = (family == self.pool.families.index("gamma")) & ~self.pool.stated[client] & (share > 0)

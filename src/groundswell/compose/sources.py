@@ -1,4 +1,6 @@
-"""What requests are drawn from: each client's distributions, laid out for the kernels, with lenders for those without."""
+"""What requests are drawn from: each client's distributions, laid out for the kernels, with lenders for those
+without.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class LengthSource:
 def length_source(pool: ClientPool) -> LengthSource:
     """The source of ``pool``'s lengths; a slot without any takes the client's nearest one that has."""
     if not pool.has_lengths.any():
-        raise UsageError("no client of the pool has input and output lengths; give it a dataset, or clients with lengths")
+        raise UsageError(
+            "no client of the pool has input and output lengths; give it a dataset, or clients with lengths"
+        )
     fields = _FIRST + tuple(f for f in pool.fields if f not in _FIRST)
     column = [pool.fields.index(f) for f in fields]
     nearest = np.maximum(pool.nearest_slot, 0)

@@ -21,7 +21,7 @@ from groundswell.compose.plan import Pieces, Planner
 from groundswell.compose.render import Joint, Renderer, Senders
 from groundswell.compose.renewal import Sent, Walkers
 from groundswell.compose.shapes import Shapes
-from groundswell.compose.sources import LengthSource, length_source
+from groundswell.compose.sources import length_source
 from groundswell.errors import UsageError
 from groundswell.rates import Rate, parse_rate
 from groundswell.table import Workload
@@ -78,10 +78,14 @@ class Composition:
                 for future in ahead:
                     future.cancel()
         if not made:
-            yield self.renderer.block(_nothing(), Senders(*(np.empty(0, t) for t in (np.int32, np.int64, np.uint64))))
+            yield self.renderer.block(
+                _nothing(), Senders(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint64))
+            )
 
     def _tasks(self, threads: ThreadPoolExecutor) -> Iterator[Task]:
-        """One task a block, in time order. Free clients walk while tasks are handed out, as each step needs the last."""
+        """One task a block, in time order. Free clients walk while tasks are handed out, as each step needs the
+        last.
+        """
         walkers = None if self.planner.measured.all() else Walkers(self.planner)
         for stretch, pieces in self.planner.measured_pieces():
             parted = None
@@ -89,7 +93,11 @@ class Composition:
                 parted = PartedWindow.of(pieces, stretch.parts, self.planner.shapes, threads.map)
             for k in range(stretch.parts):
                 high = 2.0 if k + 1 == stretch.parts else (k + 1) / stretch.parts
-                free = [] if walkers is None else _walk(walkers, stretch.low, stretch.high, min(high, 1.0), k == 0, high > 1.0)
+                free = (
+                    []
+                    if walkers is None
+                    else _walk(walkers, stretch.low, stretch.high, min(high, 1.0), k == 0, high > 1.0)
+                )
                 make = partial(whole, pieces, self.planner.shapes) if parted is None else partial(parted.part, k)
                 yield partial(self._render, make, pieces, free)
 
@@ -120,16 +128,18 @@ def compose(
     workers: int | None = None,
     block_rows: int = 262_144,
 ) -> Composition:
-    """The workload of ``pool``'s clients at a total ``rate`` for ``duration_s`` seconds from ``start_s`` on the pool's clock.
+    """The workload of ``pool``'s clients at a total ``rate`` for ``duration_s`` seconds from ``start_s`` on the pool's
+    clock.
 
-    ``rate`` is a number of requests a second, a text as :func:`groundswell.rates.parse_rate` reads it, or a ``Rate``; None is
-    the pool's own. Clients keep their shares of each window. ``duration_s`` and ``start_s`` default to the whole pool.
+    ``rate`` is a number of requests a second, a text as :func:`groundswell.rates.parse_rate` reads it, or a ``Rate``;
+    None is the pool's own. Clients keep their shares of each window. ``duration_s`` and ``start_s`` default to the
+    whole pool.
 
     ``counts`` is "measured" (each client's window holds its share of requests, within 1), "renewal" (counts vary as the
-    process says), or None: measured for recorded clients, renewal for stated ones. ``joint`` says how a client's input and
-    output lengths hang together (:class:`Joint`). ``activity=False`` spreads a measured window's requests over all of it
-    even where the record says that the client was active in a part. ``weibull="recorded"`` takes Weibull shapes as
-    recorded rather than from the CV. ``no_dataset`` is "drop" or "borrow", for clients without lengths.
+    process says), or None: measured for recorded clients, renewal for stated ones. ``joint`` says how a client's input
+    and output lengths hang together (:class:`Joint`). ``activity=False`` spreads a measured window's requests over all
+    of it even where the record says that the client was active in a part. ``weibull="recorded"`` takes Weibull shapes
+    as recorded rather than from the CV. ``no_dataset`` is "drop" or "borrow", for clients without lengths.
 
     The same pool and seed give the same rows whatever ``workers`` and ``block_rows``; at the pool's own rate, adding a
     client leaves the rows of the others as they are. Raises :class:`UsageError` for what cannot be meant.

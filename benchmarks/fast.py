@@ -1,0 +1,108 @@
+"""How fast and in how much memory a workload is composed. Prints tables; each measurement runs in a process of its own.
+
+The reference is ServeGen's published method as we read it (benchmarks/common.py), in the same run.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import POOLS, machine, pool_folder, public_pool, published_method, table
+from groundswell import formats
+from groundswell.clients import read_pool, write_pool
+from groundswell.compose import compose
+
+
+def in_memory(pool: str, rate: str, duration_s: float, start_s: float) -> tuple[int, float]:
+    made = compose(read_pool(pool), rate, duration_s, 1, start_s=start_s)
+    for _ in compose(read_pool(pool), rate, 600.0, 1, start_s=start_s):
+        pass  # the kernels are compiled, or loaded, before the clock starts
+    begin = time.perf_counter()
+    rows = sum(block.frame.height for block in made)
+    return rows, time.perf_counter() - begin
+
+
+def into_parquet(pool: str, rate: str, duration_s: float, start_s: float) -> tuple[int, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "w.parquet"
+        formats.write(compose(read_pool(pool), rate, 600.0, 1, start_s=start_s), path)
+        begin = time.perf_counter()
+        rows = formats.write(compose(read_pool(pool), rate, duration_s, 1, start_s=start_s), path)
+        return rows, time.perf_counter() - begin
+
+
+def apart(what: str, *arguments: object) -> dict[str, float]:
+    """Run one measurement in a process of its own: rows, seconds, peak memory."""
+    command = [sys.executable, __file__, what, *map(str, arguments)]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))  # noqa: S603
+
+
+def main() -> None:
+    print(machine() + "\n")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {}
+        for name in POOLS:
+            paths[name] = Path(folder) / f"{name}.pool"
+            write_pool(public_pool(name), paths[name])
+        rows = []
+        for name in POOLS:
+            pool = public_pool(name)
+            begin = time.perf_counter()
+            reference = len(published_method(pool, 100.0, 1)) / (time.perf_counter() - begin)
+            start_s = 36_000.0
+            memory = apart("in_memory", paths[name], "2000", 6000.0, start_s)
+            disk = apart("into_parquet", paths[name], "2000", 6000.0, start_s)
+            speed, disk_speed = memory["rows"] / memory["s"], disk["rows"] / disk["s"]
+            rows.append(
+                (
+                    name,
+                    f"{reference:,.0f}",
+                    f"{speed / 1e6:.1f} M",
+                    f"{speed / reference:.0f}×",
+                    f"{disk_speed / 1e6:.1f} M",
+                    f"{disk_speed / reference:.0f}×",
+                )
+            )
+        print("Requests composed a second: 12 million at 2,000 req/s\n")
+        table(["pool", "published method", "in memory", "ratio", "into Parquet", "ratio"], rows)
+
+        print("Peak memory of a process that writes Parquet from m-large\n")
+        sizes = []
+        for rate, duration_s in (("2000", 5000.0), ("2000", 50_000.0), ("20000", 5000.0)):
+            one = apart("into_parquet", paths["m-large"], rate, duration_s, 0.0)
+            sizes.append(
+                (
+                    f"{rate} req/s, {duration_s:g} s",
+                    f"{one['rows'] / 1e6:.1f} M",
+                    f"{one['rows'] / one['s'] / 1e6:.1f} M/s",
+                    f"{one['peak_mb']:.0f} MB",
+                )
+            )
+        table(["run", "requests", "speed", "peak memory"], sizes)
+
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        path = Path(folder) / "all.parquet"
+        command = ["groundswell", "generate", str(pool_folder("m-large")), "--rate", "195.84", "-o", str(path)]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+        print(
+            f"All 14 days of m-large at 195.84 req/s, one command: {time.perf_counter() - begin:.1f} s, {path.stat().st_size / 1e9:.2f} GB"
+        )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        what, pool, rate, duration_s, start_s = sys.argv[1:]
+        count, seconds = {"in_memory": in_memory, "into_parquet": into_parquet}[what](
+            pool, rate, float(duration_s), float(start_s)
+        )
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"rows": count, "s": seconds, "peak_mb": peak_mb}))
+    else:
+        main()
