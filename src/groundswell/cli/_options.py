@@ -28,7 +28,7 @@ Source = Annotated[
     ),
 ]
 Output = Annotated[Path, option("The file to write.", "FILE", "--output", "-o")]
-Seed = Annotated[int, typer.Option(metavar="N", help="The same seed gives the same result.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="The same seed gives the same result.")]
 
 Clients = Annotated[
     int | None,

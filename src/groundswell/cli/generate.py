@@ -44,7 +44,10 @@ def generate(
     workers: take.Workers = None,
     to: take.To = None,
 ) -> None:
-    """Generate a workload from SOURCE, client by client, write it to FILE, and say what it is."""
+    """Generate a workload, client by client, into a file.
+
+    Ends with a summary of what was written.
+    """
     began_s = time.perf_counter()
     from groundswell import formats
     from groundswell.cli._print import note

@@ -11,7 +11,7 @@ from groundswell.cli._files import write_frame, write_pool_and_say
 from groundswell.cli._options import Output, Source, option
 from groundswell.errors import UsageError
 
-app = typer.Typer(help="Look at clients, import them, cut them down.", rich_markup_mode=None)
+app = typer.Typer(help="Pools of clients: look at, import, cut down.", rich_markup_mode=None)
 
 
 @app.command("show")

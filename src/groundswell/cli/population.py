@@ -10,7 +10,7 @@ import typer
 from groundswell.cli._files import write_pool_and_say
 from groundswell.cli._options import Output, Seed, Source, option
 
-app = typer.Typer(help="List, show, fit and sample the laws that clients are drawn from.", rich_markup_mode=None)
+app = typer.Typer(help="Laws of clients: list, show, fit, draw from them.", rich_markup_mode=None)
 
 Law = Annotated[str, typer.Argument(help="An embedded population, or the .toml file of one.", show_default=False)]
 
@@ -54,9 +54,7 @@ def fit(
 def sample(
     name: Law,
     output: Output,
-    clients: Annotated[
-        int | None, option("Draw so many. If not given: as it was fitted to.", "N", min=1)
-    ] = None,
+    clients: Annotated[int | None, option("Draw so many. If not given: as it was fitted to.", "N", min=1)] = None,
     seed: Seed = 0,
     duration: Annotated[str, typer.Option(metavar="TIME", help="How long the pool is.")] = "1d",
     start: Annotated[str, typer.Option(metavar="TIME", help="Where on the law's clock it begins.")] = "0",

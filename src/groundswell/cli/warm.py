@@ -6,7 +6,10 @@ import time
 
 
 def warm() -> None:
-    """Compile the kernels now, once for this machine, so that the first run need not."""
+    """Compile the kernels now, so that the first run need not.
+
+    Once for an installation is enough.
+    """
     print("compiling the kernels, once; this takes about half a minute ...", flush=True)
     began_s = time.perf_counter()
     from groundswell.warm import warm as compile_all
