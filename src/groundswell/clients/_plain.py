@@ -31,8 +31,8 @@ _OPENING, _EMPTY = re.compile(r"\s*\{"), re.compile(r"\s*\{\s*\}\s*\Z")
 class Parsed:
     """A dataset's distributions before anything is known of their meaning.
 
-    Distribution ``d`` is of ``FIELD_NAMES[of_name[d]]`` in the slot that starts at ``slot_s[of_slot[d]]``, and has atoms
-    ``first[d]`` to ``first[d + 1]``. Empty literals give no distribution.
+    Distribution ``d`` is of ``FIELD_NAMES[of_name[d]]`` in the slot that starts at ``slot_s[of_slot[d]]``, its atoms
+    from ``first[d]`` to ``first[d + 1]``. Empty literals give no distribution.
     """
 
     slot_s: Floats

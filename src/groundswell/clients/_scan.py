@@ -1,8 +1,8 @@
 """Compiled readers of the two kinds of ServeGen file, straight from a file's bytes.
 
 They know the files' plain shape and nothing else. On the first byte that they do not expect they give up, and the
-file is read again, slowly, to say what is wrong with it or to find that it is merely written differently. The bytes must
-end in ``PADDING`` zeros, so that no scan leaves the buffer.
+file is read again, slowly, to say what is wrong with it or to find that it is merely written differently. The bytes
+must end in ``PADDING`` zeros, so that no scan leaves the buffer.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def number(text: Any, i: Any) -> Any:
         if minus or text[i] == 43:
             i += 1
         start = i
-        exponent = 0
+        exponent: Any = 0
         while 48 <= text[i] <= 57 and i < start + 4:
             exponent = exponent * 10 + np.int64(text[i] - 48)
             i += 1
