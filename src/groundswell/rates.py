@@ -8,6 +8,7 @@ each window stay what they are. The factor is linear between knots.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -147,8 +148,8 @@ def constant(rate_per_s: float) -> Curve:
     return Curve((0.0,), (float(rate_per_s),))
 
 
-def parse_rate(text: str | float | Rate | None) -> Rate:
-    """The rate that a person wrote: ``100``, ``x0.5``, ``max:300``, ``own``, or the path of a curve's CSV.
+def parse_rate(text: str | float | Sequence[tuple[float, float]] | Rate | None) -> Rate:
+    """The rate that a person wrote: ``100``, ``x0.5``, ``max:300``, ``own``, a CSV file of a curve, or its points.
 
     >>> parse_rate("x0.5")
     Scaled(by=0.5)
@@ -157,6 +158,10 @@ def parse_rate(text: str | float | Rate | None) -> Rate:
         return Scaled()
     if isinstance(text, (int, float, np.integer, np.floating)):
         return constant(float(text))
+    if isinstance(text, Sequence) and not isinstance(text, str):
+        if not text or any(len(point) != 2 for point in text):
+            raise UsageError("a rate curve is a list of (time_s, rate_per_s) points")
+        return Curve(tuple(float(t) for t, _ in text), tuple(float(r) for _, r in text))
     if not isinstance(text, str):
         return text
     if text == "own":

@@ -62,6 +62,35 @@ class ClientPool:
     slot_s: float = 21_600.0
     origin: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse columns that do not fit together, or hold what no client can have."""
+        clients, windows = self.rate_per_s.shape
+        cells = ("cv", "family", "first_parameter", "second_parameter")
+        if any(getattr(self, name).shape != (clients, windows) for name in cells) or windows == 0:
+            raise UsageError(
+                f"a pool's rate, CV, family and parameters are all [clients, windows], here {clients} × {windows}"
+            )
+        if (
+            len(self.names) != clients
+            or self.stated.shape != (clients,)
+            or self.table.shape[::2] != (clients, len(self.fields))
+        ):
+            raise UsageError(
+                f"a pool of {clients} clients names each, says whether it is stated, and has [C, S, F] tables"
+            )
+        if len(set(self.names)) < clients:
+            raise UsageError("two clients of a pool have the same name")
+        for what, bad in (
+            ("rate that is negative or not finite", ~((self.rate_per_s >= 0) & np.isfinite(self.rate_per_s))),
+            ("CV that is negative", self.cv < 0),
+            ("family that the pool does not name", self.family >= len(self.families)),
+        ):
+            if bad.any():
+                c, w = (int(i) for i in np.argwhere(bad)[0])
+                raise UsageError(f"client {self.names[c]!r} has a {what}, in window {w}")
+        if self.table.size and int(self.table.max()) >= self.lengths.size:
+            raise UsageError("a client's table numbers a distribution that the pool does not hold")
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -193,6 +222,18 @@ class ClientPool:
         if k < 1:
             raise UsageError(f"the top {k} clients: k must be at least 1")
         return self.take(np.argsort(-self.mean_rate_per_s, kind="stable")[:k])
+
+    def with_cv(self, low: float = 0.0, high: float = np.inf) -> ClientPool:
+        """The clients whose mean CV, weighted by rate over their windows, lies from ``low`` to ``high``."""
+        from groundswell.clients.views import within
+
+        return within(self, {"cv": (low, high)})
+
+    def with_length(self, field: str, statistic: str, low: float = 0.0, high: float = np.inf) -> ClientPool:
+        """The clients whose ``mean`` or ``max`` (the ``statistic``) of ``field`` lies from ``low`` to ``high``."""
+        from groundswell.clients.views import within
+
+        return within(self, {f"{statistic}_{field}": (low, high)})
 
     def between(self, start_s: float, end_s: float) -> ClientPool:
         """The windows that overlap ``start_s`` to ``end_s`` (seconds on the pool's own clock, kept in the view)."""

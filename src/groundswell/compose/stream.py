@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,8 @@ class Composition:
     workers: int
     notes: tuple[str, ...]
     """What a reader should know: clients dropped, lengths borrowed, gaps filled. One line each."""
+    metadata: dict[str, Any]
+    """Where the workload comes from: the pool's origin, the seed, and what was asked for. Plain enough for JSON."""
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -58,7 +62,7 @@ class Composition:
 
     def collect(self) -> Workload:
         """The whole workload in memory."""
-        return Workload.concat(list(self))
+        return dataclasses.replace(Workload.concat(list(self)), metadata=self.metadata)
 
     def __iter__(self) -> Iterator[Workload]:
         """Blocks in time order; at least one, which may be empty."""
@@ -115,7 +119,7 @@ class Composition:
 
 def compose(
     pool: ClientPool,
-    rate: str | float | Rate | None = None,
+    rate: str | float | Sequence[tuple[float, float]] | Rate | None = None,
     duration_s: float | None = None,
     seed: int = 0,
     *,
@@ -131,7 +135,8 @@ def compose(
     """The workload of ``pool``'s clients at a total ``rate`` for ``duration_s`` seconds from ``start_s`` on the pool's
     clock.
 
-    ``rate`` is a number of requests a second, a text as :func:`groundswell.rates.parse_rate` reads it, or a ``Rate``;
+    ``rate`` is a number of requests a second, a curve's (time_s, rate_per_s) points, a text as
+    :func:`groundswell.rates.parse_rate` reads it, or a ``Rate``;
     None is the pool's own. Clients keep their shares of each window. ``duration_s`` and ``start_s`` default to the
     whole pool.
 
@@ -158,7 +163,8 @@ def compose(
     source = length_source(pool)
     start_s = pool.start_s if start_s is None else start_s
     duration_s = pool.end_s - start_s if duration_s is None else duration_s
-    geometry = lay_out(pool, parse_rate(rate), start_s, duration_s)
+    asked_rate = parse_rate(rate)
+    geometry = lay_out(pool, asked_rate, start_s, duration_s)
     if not pool.rate_per_s[:, geometry.window].any():
         raise UsageError(f"no client of the pool sends anything between {start_s:g} s and {start_s + duration_s:g} s")
     if geometry.filled:
@@ -170,7 +176,17 @@ def compose(
     shapes = Shapes(pool, weibull == "recorded", activity)
     planner = Planner(pool, geometry, shapes, source, seed, measured, block_rows)
     renderer = Renderer(pool.names, geometry, source, joined)
-    return Composition(pool, geometry, planner, renderer, workers or os.cpu_count() or 1, tuple(notes))
+    asked: dict[str, Any] = {"rate": str(asked_rate), "start_s": start_s, "duration_s": duration_s, "seed": seed}
+    asked |= {"counts": counts, "joint": joint, "activity": activity, "weibull": weibull, "no_dataset": no_dataset}
+    return Composition(
+        pool,
+        geometry,
+        planner,
+        renderer,
+        workers or os.cpu_count() or 1,
+        tuple(notes),
+        {"source": pool.origin, **asked},
+    )
 
 
 def _with_lengths(pool: ClientPool, no_dataset: str) -> tuple[ClientPool, list[str]]:
