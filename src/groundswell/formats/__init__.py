@@ -1,0 +1,127 @@
+"""Workloads as files, one format a file: our own, and those that other tools replay.
+
+A part is a frozen dataclass of the choices it leaves to a person. It names its file's ending, says for the docs who
+reads it and what it cannot hold, and opens a **sink**, to which blocks are added one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import polars as pl
+
+from groundswell.errors import DataError, UsageError
+from groundswell.family import Family
+from groundswell.table import REQUIRED, Workload
+from groundswell.whole_file import appearing, faults_of
+
+BY_ENDING = {".parquet": "parquet", ".jsonl": "jsonl", ".csv": "csv"}
+"""The format of a file whose format is not said."""
+
+
+class Sink(Protocol):
+    """A file that is being written, by one thread."""
+
+    def add(self, block: Workload) -> None:
+        """Write ``block`` behind what was added before. Raises OSError or PolarsError where it cannot be written."""
+
+    def close(self) -> None:
+        """Write what is still held, and close the file."""
+
+    def abort(self) -> None:
+        """Close the file as it is; it will be removed."""
+
+
+class Format(Protocol):
+    """What a format says of itself."""
+
+    ending: ClassVar[str]
+    """How names of such files end."""
+    reader: ClassVar[str]
+    """The tool that reads it."""
+    command: ClassVar[str]
+    """The words that make the tool read ``trace`` with this ending."""
+    lost: ClassVar[str]
+    """What of a workload it does not hold."""
+
+    def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
+        """A sink that writes to ``place``."""
+
+
+FORMATS: Family[Format] = Family("formats", __name__)
+
+
+def write(
+    blocks: Iterable[Workload],
+    path: str | Path,
+    format: str | None = None,  # noqa: A002 (the word for it)
+    metadata: Mapping[str, Any] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Write blocks in time order to ``path``, one block in memory at a time, and say how many rows there were.
+
+    ``format`` is the text of a part, such as ``mooncake`` or ``vllm:block_tokens=512``; None goes by the path's ending.
+    ``metadata`` is kept by Parquet alone. ``progress`` is called with the rows of each block that was written.
+
+    The blocks are pulled in the caller's thread. The file appears under its name when it is whole: until then, and
+    after any failure, Ctrl-C included, there is nothing or what was there before. A device or a pipe is written to
+    directly. The bytes depend on the rows alone, not on how they are cut into blocks.
+
+    Raises :class:`UsageError` for a format or path that cannot be meant, :class:`DataError` for blocks that are not in
+    order or differ in their columns, :class:`OutputError` where writing fails, and whatever ``blocks`` raises.
+    """
+    path = Path(path)
+    part = _part(path, format)
+    rows, latest_s = 0, 0.0
+    with appearing(path) as place:
+        with faults_of(path):
+            sink = part.open(place, metadata or {})
+        try:
+            for block in blocks:
+                latest_s = _in_order(block, latest_s)
+                with faults_of(path):
+                    sink.add(block)
+                rows += len(block)
+                if progress is not None:
+                    progress(len(block))
+            with faults_of(path):
+                if not rows:
+                    sink.add(Workload(pl.DataFrame(schema=REQUIRED)))
+                sink.close()
+        except BaseException:
+            sink.abort()
+            raise
+    return rows
+
+
+def _part(path: Path, text: str | None) -> Format:
+    if text is not None:
+        return FORMATS.build(text)
+    if path.suffix not in BY_ENDING:
+        raise UsageError(
+            f"{path}: its ending names no format; end it in {', '.join(BY_ENDING)}, or say one of {', '.join(FORMATS)}"
+        )
+    return FORMATS.build(BY_ENDING[path.suffix])
+
+
+def _in_order(block: Workload, latest_s: float) -> float:
+    """The last arrival of ``block``, which must not begin before ``latest_s``."""
+    if not len(block):
+        return latest_s
+    arrival = block.frame["arrival_s"]
+    if arrival[0] < latest_s:
+        raise DataError(
+            f"blocks are not in time order: one begins at {arrival[0]:g} s after one that ends at {latest_s:g} s"
+        )
+    return float(arrival[-1])
+
+
+def describe() -> str:
+    """All formats as a Markdown table, for the docs."""
+    lines = ["| format | file | read by | does not hold |", "|---|---|---|---|"]
+    for name in FORMATS:
+        part = FORMATS[name]
+        lines.append(f"| `{name}` | `{part.ending}` | {part.reader} | {part.lost} |")
+    return "\n".join(lines) + "\n"

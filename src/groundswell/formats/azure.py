@@ -1,0 +1,49 @@
+"""The CSV of Azure's public LLM inference traces: times of day with seven decimals, lines that end as in DOS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import polars as pl
+
+from groundswell.formats import FORMATS, Sink
+from groundswell.formats._lines import CsvLines, input_length
+from groundswell.table import Workload
+
+EPOCH = datetime(2023, 11, 16, tzinfo=UTC)
+"""The time of day 0 s: the day of Azure's own first traces, from midnight."""
+
+_EPOCH_US = int(EPOCH.timestamp()) * 1_000_000
+
+
+@FORMATS.register("azure")
+@dataclass(frozen=True)
+class Azure:
+    """``TIMESTAMP`` from 2023-11-16 00:00:00 on, ``ContextTokens``, ``GeneratedTokens``."""
+
+    ending: ClassVar[str] = ".csv"
+    reader: ClassVar[str] = "inference-perf, and whatever reads Azure's traces"
+    command: ClassVar[str] = (
+        "inference-perf -c config.yml  "
+        "# with load: {type: trace_replay, trace: {file: trace.csv, format: AzurePublicDataset}}"
+    )
+    lost: ClassVar[str] = (
+        "times below 1 µs, clients, reasoning, which input tokens are images, audio or video, shared prefixes"
+    )
+
+    def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
+        """A sink that writes to ``place``."""
+        return CsvLines(place, _rows, line_end="\r\n", datetime_format="%Y-%m-%d %H:%M:%S%.6f0")
+
+
+def _rows(block: Workload) -> pl.DataFrame:
+    microsecond = (pl.col("arrival_s") * 1e6).round().cast(pl.Int64) + _EPOCH_US
+    return block.frame.select(
+        microsecond.cast(pl.Datetime("us")).alias("TIMESTAMP"),
+        input_length(block).alias("ContextTokens"),
+        pl.col("output_tokens").alias("GeneratedTokens"),
+    )

@@ -1,0 +1,43 @@
+"""Our own columns as CSV, which has no lists: of images, audio and video it says how many and how large together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import polars as pl
+
+from groundswell.formats import FORMATS, Sink
+from groundswell.formats._lines import CsvLines
+from groundswell.table import ITEM_COLUMNS, Workload
+
+
+@FORMATS.register("csv")
+@dataclass(frozen=True)
+class Csv:
+    """Every column; ``image_tokens`` becomes ``image_count`` and ``image_total_tokens``, audio and video likewise."""
+
+    ending: ClassVar[str] = ".csv"
+    reader: ClassVar[str] = "spreadsheets, anything that reads CSV"
+    command: ClassVar[str] = "duckdb -c \"select client, count(*) from 'trace.csv' group by client\""
+    lost: ClassVar[str] = "where it comes from, clients that sent nothing, the size of each item, shared prefixes"
+
+    def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
+        """A sink that writes to ``place``."""
+        return CsvLines(place, _rows)
+
+
+def _rows(block: Workload) -> pl.DataFrame:
+    columns: list[pl.Expr] = []
+    for name in block.frame.columns:
+        if name in ITEM_COLUMNS:
+            kind = name.removesuffix("_tokens")
+            columns += [
+                pl.col(name).list.len().alias(f"{kind}_count"),
+                pl.col(name).list.sum().alias(f"{kind}_total_tokens"),
+            ]
+        elif name != "prefix_blocks":
+            columns.append(pl.col(name))
+    return block.frame.select(columns)

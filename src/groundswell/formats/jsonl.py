@@ -1,0 +1,26 @@
+"""Our own columns as one JSON object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from groundswell.formats import FORMATS, Sink
+from groundswell.formats._lines import JsonLines
+
+
+@FORMATS.register("jsonl")
+@dataclass(frozen=True)
+class Jsonl:
+    """Every column of the workload, lists as lists."""
+
+    ending: ClassVar[str] = ".jsonl"
+    reader: ClassVar[str] = "anything that reads JSON"
+    command: ClassVar[str] = "jq -s 'map(.output_tokens) | add' trace.jsonl"
+    lost: ClassVar[str] = "where it comes from, clients that sent nothing"
+
+    def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
+        """A sink that writes to ``place``."""
+        return JsonLines(place, lambda block: block.frame)

@@ -1,0 +1,44 @@
+"""Mooncake's trace (kvcache-ai/Mooncake, FAST25-release): whole milliseconds, and the ids of 512-token blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import polars as pl
+
+from groundswell.formats import FORMATS, Sink
+from groundswell.formats._blocks import BlockIds, block_size
+from groundswell.formats._lines import JsonLines, input_length
+from groundswell.table import Workload
+
+
+@FORMATS.register("mooncake")
+@dataclass(frozen=True)
+class Mooncake:
+    """``timestamp`` in ms, ``input_length``, ``output_length``, ``hash_ids`` with one id per block of the prompt."""
+
+    block_tokens: float = 512
+    ending: ClassVar[str] = ".jsonl"
+    reader: ClassVar[str] = "Mooncake, SGLang, Dynamo, GuideLLM"
+    command: ClassVar[str] = "python -m sglang.bench_serving --dataset-name mooncake --dataset-path trace.jsonl"
+    lost: ClassVar[str] = "times below 1 ms, clients, reasoning, which input tokens are images, audio or video"
+
+    def __post_init__(self) -> None:
+        block_size(self.block_tokens, "mooncake")
+
+    def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
+        """A sink that writes to ``place``."""
+        ids = BlockIds(int(self.block_tokens), metadata)
+        return JsonLines(place, lambda block: _rows(block, ids))
+
+
+def _rows(block: Workload, ids: BlockIds) -> pl.DataFrame:
+    return block.frame.select(
+        (pl.col("arrival_s") * 1000).round().cast(pl.Int64).alias("timestamp"),
+        input_length(block).alias("input_length"),
+        pl.col("output_tokens").alias("output_length"),
+        ids.of(block),
+    )

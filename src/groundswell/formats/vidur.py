@@ -1,0 +1,42 @@
+"""Vidur's trace of requests (microsoft/vidur, ``trace_replay_request_generator.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import polars as pl
+
+from groundswell.formats import FORMATS, Sink
+from groundswell.formats._lines import CsvLines, input_length, second
+from groundswell.table import Workload
+
+
+@FORMATS.register("vidur")
+@dataclass(frozen=True)
+class Vidur:
+    """``arrived_at`` in s, ``num_prefill_tokens``, ``num_decode_tokens``."""
+
+    ending: ClassVar[str] = ".csv"
+    reader: ClassVar[str] = "Vidur"
+    command: ClassVar[str] = (
+        "python -m vidur.main --request_generator_config_type trace_replay "
+        "--trace_request_generator_config_trace_file trace.csv"
+    )
+    lost: ClassVar[str] = (
+        "times below 1 µs, clients, reasoning, which input tokens are images, audio or video, shared prefixes"
+    )
+
+    def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
+        """A sink that writes to ``place``."""
+        return CsvLines(place, _rows)
+
+
+def _rows(block: Workload) -> pl.DataFrame:
+    return block.frame.select(
+        second().alias("arrived_at"),
+        input_length(block).alias("num_prefill_tokens"),
+        pl.col("output_tokens").alias("num_decode_tokens"),
+    )

@@ -1,0 +1,55 @@
+"""Files that appear under their name when they are whole, and leave nothing behind when they cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from groundswell.errors import OutputError, UsageError
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """A place beside ``path`` to write to, which takes ``path``'s name at the end, or is removed if anything is raised.
+
+    A path that is there and no plain file (a device, a pipe) is its own place.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        yield path
+        return
+    beside = path.with_name(path.name + ".partial")
+    try:
+        yield beside
+        with faults_of(path):
+            beside.replace(path)
+    finally:
+        # A second Ctrl-C can come at any line. It may cost the first attempt, not the cleaning up.
+        try:
+            beside.unlink(missing_ok=True)
+        except KeyboardInterrupt:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def faults_of(path: Path) -> Iterator[None]:
+    """Failures to write as an :class:`OutputError` that names ``path``."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of a pipe has had enough, which is no fault of ours
+    except (OSError, pl.exceptions.PolarsError) as fault:
+        raise OutputError(f"{path}: cannot be written: {_reason(fault)}") from None
+
+
+def _reason(fault: Exception) -> str:
+    """The operating system's words, without those that polars puts around them."""
+    text = getattr(fault, "strerror", None) or " ".join(str(fault).split()) or type(fault).__name__
+    return str(text).rsplit("IO error: ", 1)[-1].split(" (os error")[0]
