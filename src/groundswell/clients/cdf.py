@@ -25,8 +25,8 @@ _SCHEMA = {"quantity": pl.String, "value": pl.Float64, "cdf": pl.Float64}
 def rate_weighted_cdfs(pool: ClientPool) -> pl.DataFrame:
     """The curves as a long table: ``quantity``, ``value``, and ``cdf``, the share of requests at or below ``value``.
 
-    Quantities are ``rate_per_s``, ``cv``, and for each field the ``mean``, ``p50``, ``p95`` and ``p99`` of a cell's lengths,
-    such as ``input_tokens.p95``. Cells without a CV, or without lengths of a field, are left out of that curve. A curve
+    Quantities are ``rate_per_s``, ``cv``, and for each field ``mean``, ``p50``, ``p95``, ``p99`` of a cell's lengths:
+    ``input_tokens.p95``. Cells without a CV, or without lengths of a field, are left out of that curve. A curve
     is exact at its points, which are its quantiles at 0.5 %, 1 %, … 100 %.
     """
     curves = [
@@ -47,7 +47,7 @@ def rate_weighted_cdfs(pool: ClientPool) -> pl.DataFrame:
 
 
 def curve_quantiles(curves: pl.DataFrame, levels: Sequence[float] = (0.1, 0.5, 0.9, 0.95, 0.99)) -> pl.DataFrame:
-    """One row a quantity of :func:`rate_weighted_cdfs`: the least value that at least ``levels`` of the requests keep to.
+    """One row a quantity of :func:`rate_weighted_cdfs`: the least value that so many of the requests keep to.
 
     Exact for levels that are multiples of 0.5 %. The columns are ``quantity`` and the levels as ``p10``, ``p99.5``.
     """

@@ -147,13 +147,13 @@ def _check_grid(folder: Path, chunk: _Chunk, other: _Chunk) -> None:
 
 
 def _slot_length_s(folder: Path, chunks: Sequence[_Chunk]) -> float:
-    """The common length of all clients' slots; DataError for a slot that is off the grid."""
+    """The common length of all clients' slots, from where they start; DataError for a slot that is off the grid."""
     window_s, windows = chunks[0].trace.window_s, chunks[0].trace.rate_per_s.size
     held = [(chunk.name, chunk.dataset.slot_s) for chunk in chunks if chunk.dataset]
-    starts = np.unique(np.concatenate([slots for _, slots in held])) if held else np.empty(0)
-    if not starts.size:
+    starts = np.unique(np.concatenate([np.zeros(1), *(slots for _, slots in held)]))
+    if starts.size == 1:
         return _SLOT_S if _is_whole(_SLOT_S / window_s) else window_s * windows
-    slot_s = float(np.diff(starts).min()) if starts.size > 1 else _SLOT_S
+    slot_s = float(np.diff(starts).min())
     if not _is_whole(slot_s / window_s):
         raise DataError(
             f"{folder}: slots of lengths start {slot_s:g} s apart; "
