@@ -12,8 +12,9 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "groundswell"
 
 LAYERS = (
     {"_version", "data", "errors"},
-    {"chance", "family", "table", "units"},
-    {"arrivals", "formats", "length_tables", "lengths", "progress", "rates"},
+    {"chance", "family", "number_csv", "units", "whole_file"},
+    {"histogram", "length_tables", "progress", "rates", "table"},
+    {"arrivals", "formats", "lengths"},
     {"clients"},
     {"population"},
     {"clients.source", "compose", "naive", "summary"},

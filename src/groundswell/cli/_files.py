@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundswell.errors import OutputError, UsageError
+from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,13 +28,7 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
     """Write a table as CSV or Parquet, by the file's ending: beside its place first, then moved there."""
     if path.suffix not in (".csv", ".parquet"):
         raise UsageError(f"{path}: the curves are written to a file that ends in .csv or .parquet")
-    beside = path.with_name(path.name + ".partial")
-    try:
-        if path.suffix == ".csv":
-            frame.write_csv(beside)
-        else:
-            frame.write_parquet(beside)
-        beside.replace(path)
-    except OSError as fault:
-        beside.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {fault.strerror or fault}") from None
+    from groundswell.whole_file import appearing, faults_of
+
+    with appearing(path) as place, faults_of(path):
+        frame.write_csv(place) if path.suffix == ".csv" else frame.write_parquet(place)

@@ -10,6 +10,7 @@ import numpy as np
 
 from groundswell.cli._print import facts, number, table
 from groundswell.clients import ClientPool
+from groundswell.clients.cdf import curve_quantiles
 from groundswell.clients.views import mean_cv
 from groundswell.units import show_count, show_duration
 
@@ -117,7 +118,8 @@ def _busiest(pool: ClientPool, top: int) -> str:
 
 def quantiles(curves: pl.DataFrame) -> str:
     """Quantiles of every curve of :func:`groundswell.clients.cdf.rate_weighted_cdfs`."""
-    raise NotImplementedError
+    rows = curve_quantiles(curves, QUANTILES)
+    return table(rows.columns, [[str(name), *map(number, values)] for name, *values in rows.iter_rows()])
 
 
 def _percent(part: float, whole: float) -> str:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns under ``head``: the first flush left, the others flush right."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], text: Collection[int] = (0,)) -> str:
+    """Columns under ``head``: those of ``text`` flush left, the others flush right."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [head, *rows]
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(_line(row, widths, text) for row in [head, *rows])
+
+
+def _line(row: Sequence[str], widths: Sequence[int], text: Collection[int]) -> str:
+    cells = [c.ljust(w) if i in text else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+    return "  ".join(cells).rstrip()
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:

@@ -22,15 +22,17 @@ def list_() -> None:
     from groundswell.population import Population, embedded_names
 
     laws = [Population.load(name) for name in embedded_names()]
-    print(table(["population", "clients", "fitted to"], [[law.name, f"{law.clients:,}", law.source] for law in laws]))
+    rows = [[law.name, f"{law.fitted.clients:,}", law.source] for law in laws]
+    print(table(["population", "clients", "fitted to"], rows, text=(0, 2)))
 
 
 @app.command("show")
 def show(name: Law) -> None:
     """Print the figures of a population."""
     from groundswell.population import Population
+    from groundswell.population.text import as_toml
 
-    print(Population.load(name).text(), end="")
+    print(as_toml(Population.load(name)), end="")
 
 
 @app.command("fit")
@@ -38,14 +40,16 @@ def fit(
     source: Source,
     output: Output,
     name: Annotated[str | None, option("What to call it. If not given, the file's name.", "NAME")] = None,
+    credit: Annotated[str | None, option("Where the pool came from and its licence, kept in the file.", "TEXT")] = None,
 ) -> None:
     """Fit a population to a pool; write a .toml file."""
     from groundswell.clients.source import open_source
     from groundswell.population import fit_population
 
     pool = open_source(source)
-    command = shlex.join(["groundswell", "population", "fit", source, "-o", output.name])
-    law = fit_population(pool, name=name or output.stem, command=command)
+    said = [*(["--name", name] if name else []), *(["--credit", credit] if credit else [])]
+    command = shlex.join(["groundswell", "population", "fit", source, "-o", output.name, *said])
+    law = fit_population(pool, name=name or output.stem, command=command, source=credit or "")
     law.save(output)
     print(f"wrote the law of {len(pool):,} clients to {output}")
 
@@ -64,5 +68,7 @@ def sample(
     from groundswell.units import parse_duration
 
     law = Population.load(name)
-    drawn = law.sample(clients or law.clients, seed, span_s=parse_duration(duration), start_s=parse_duration(start))
+    drawn = law.sample(
+        clients or law.fitted.clients, seed, span_s=parse_duration(duration), start_s=parse_duration(start)
+    )
     write_pool_and_say(drawn, output)

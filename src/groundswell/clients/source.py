@@ -25,7 +25,9 @@ def open_source(
     path = Path(text).expanduser()
     span = DAY_S if span_s is None else span_s
     if path.is_dir():
-        return _drawn(_pool_in(path), clients, seed)
+        from groundswell.clients.servegen import read_servegen
+
+        return _drawn(read_servegen(path), clients, seed)
     if path.is_file() and path.suffix == POOL_FILE:
         from groundswell.clients.pool_file import read_pool
 
@@ -56,21 +58,11 @@ def _sampled(name: str | Path, clients: int | None, seed: int, span_s: float, st
             f"the populations are {', '.join(embedded_names())}"
         )
     law = Population.load(str(name))
-    return law.sample(law.clients if clients is None else clients, seed, span_s=span_s, start_s=start_s)
+    return law.sample(law.fitted.clients if clients is None else clients, seed, span_s=span_s, start_s=start_s)
 
 
 def _drawn(pool: ClientPool, clients: int | None, seed: int) -> ClientPool:
     return pool if clients is None else pool.sample(clients, seed)
-
-
-def _pool_in(folder: Path) -> ClientPool:
-    from groundswell.clients.servegen import list_servegen, read_servegen
-
-    inside = [pool for pool in list_servegen(folder) if pool != folder]
-    if inside:
-        held = ", ".join(str(pool.relative_to(folder)) for pool in inside)
-        raise UsageError(f"{folder} holds several pools, say which: {held}")
-    return read_servegen(folder)
 
 
 def _lists_clients(path: Path) -> bool:
