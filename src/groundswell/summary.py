@@ -1,0 +1,283 @@
+"""What a workload is, in figures a person can read: folded block by block, so the workload need not fit in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from groundswell.chance import compiled
+from groundswell.errors import UsageError
+from groundswell.histogram import Histogram
+from groundswell.table import ITEM_COLUMNS, Workload
+from groundswell.units import show_count, show_duration
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PEAK_WINDOW_S = 10.0
+"""The peak rate is that of the busiest such stretch, counted from time 0."""
+
+_TOKEN_COLUMNS = ("input_tokens", "output_tokens", "reason_tokens")
+
+
+@compiled
+def _senders(code: Any, arrival_s: Any, count: Any, first_s: Any, last_s: Any, squares: Any) -> None:
+    for i in range(code.size):
+        c, t = code[i], arrival_s[i]
+        if count[c]:
+            squares[c] += (t - last_s[c]) ** 2
+        else:
+            first_s[c] = t
+        count[c] += 1
+        last_s[c] = t
+
+
+@dataclass(frozen=True, eq=False)
+class Senders:
+    """For each client: its requests, its first and last arrival, and the sum of the squares of its gaps in s²."""
+
+    clients: pl.Enum
+    count: Ints
+    first_s: Floats
+    last_s: Floats
+    squares: Floats
+
+    @classmethod
+    def of(cls, block: Workload, arrival_s: Floats) -> Senders:
+        """Those of one block."""
+        clients = block.frame.schema["client"]
+        assert isinstance(clients, pl.Enum)  # noqa: S101 (a Workload's schema)
+        n = clients.categories.len()
+        senders = cls(clients, np.zeros(n, np.int64), *(np.zeros(n) for _ in range(3)))
+        _senders(block.client_code, arrival_s, senders.count, senders.first_s, senders.last_s, senders.squares)
+        return senders
+
+    def __add__(self, other: Senders) -> Senders:
+        if self.clients != other.clients:
+            both = pl.concat([self.clients.categories, other.clients.categories]).unique(maintain_order=True)
+            return self._among(both) + other._among(both)
+        here, there = self.count > 0, other.count > 0
+        between = np.where(here & there, other.first_s - self.last_s, 0.0)
+        return Senders(
+            self.clients,
+            self.count + other.count,
+            np.where(here, self.first_s, other.first_s),
+            np.where(there, other.last_s, self.last_s),
+            self.squares + other.squares + between**2,
+        )
+
+    def _among(self, names: pl.Series) -> Senders:
+        """The same, as some of the clients called ``names``."""
+        place = self.clients.categories.cast(pl.Enum(names)).to_physical().to_numpy()
+
+        def wider(column: NDArray[Any]) -> NDArray[Any]:
+            wide = np.zeros(names.len(), column.dtype)
+            wide[place] = column
+            return wide
+
+        columns = (self.count, self.first_s, self.last_s, self.squares)
+        return Senders(pl.Enum(names), *map(wider, columns))
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A summary of consecutive blocks. ``a + b`` is that of a's blocks and then b's, which must not begin earlier.
+
+    Memory grows with the span, 16 bytes for every 10 s that see a request, and with the clients; not with the requests.
+    """
+
+    requests: int = 0
+    first_s: float = np.nan
+    last_s: float = np.nan
+    squares: float = 0.0
+    """The sum of the squares of the gaps between arrivals, in s²."""
+    busy: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    """The numbers of the stretches of :data:`PEAK_WINDOW_S` in which something arrived, rising."""
+    busy_count: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    tokens: dict[str, Histogram] = field(default_factory=dict)
+    items: dict[str, Histogram] = field(default_factory=dict)
+    with_items: dict[str, int] = field(default_factory=dict)
+    senders: Senders | None = None
+
+    @classmethod
+    def of(cls, block: Workload) -> Summary:
+        """The summary of one block."""
+        if not len(block):
+            return cls()
+        arrival_s = block.arrival_s
+        gaps = np.diff(arrival_s)
+        busy, busy_count = _runs((arrival_s / PEAK_WINDOW_S).astype(np.int64))
+        items = {name: block.frame[name] for name in ITEM_COLUMNS if name in block.frame.columns}
+        return cls(
+            len(block),
+            float(arrival_s[0]),
+            float(arrival_s[-1]),
+            float(gaps @ gaps),
+            busy,
+            busy_count,
+            {name: Histogram.of(block.frame[name]) for name in _TOKEN_COLUMNS if name in block.frame.columns},
+            {name: Histogram.of(sizes.explode(empty_as_null=False, keep_nulls=False)) for name, sizes in items.items()},
+            {name: int((sizes.list.len() > 0).sum()) for name, sizes in items.items()},
+            Senders.of(block, arrival_s),
+        )
+
+    def __add__(self, other: Summary) -> Summary:
+        if self.senders is None or other.senders is None:
+            return other if self.senders is None else self
+        if other.first_s < self.last_s:
+            raise UsageError(
+                f"summaries add up in time order: one from {other.first_s:g} s cannot follow one to {self.last_s:g} s"
+            )
+        shared = int(self.busy[-1] == other.busy[0])
+        busy_count = np.concatenate([self.busy_count, other.busy_count[shared:]])
+        busy_count[self.busy.size - 1] += shared * other.busy_count[0]
+        return Summary(
+            self.requests + other.requests,
+            self.first_s,
+            other.last_s,
+            self.squares + other.squares + (other.first_s - self.last_s) ** 2,
+            np.concatenate([self.busy, other.busy[shared:]]),
+            busy_count,
+            _added(self.tokens, other.tokens),
+            _added(self.items, other.items),
+            _added(self.with_items, other.with_items),
+            self.senders + other.senders,
+        )
+
+    def finish(self, duration_s: float | None = None, top: int = 5) -> Figures:
+        """The figures, with the ``top`` clients of most requests. The span is ``duration_s``, or first to last arrival."""
+        if self.senders is None:
+            return Figures(span_s=duration_s or 0.0)
+        between_s = self.last_s - self.first_s
+        span_s = between_s if duration_s is None else duration_s
+        sent = self.requests if duration_s is not None else self.requests - 1
+        senders = self.senders
+        chosen = np.argsort(-senders.count, kind="stable")[:top]
+        names = senders.clients.categories
+        return Figures(
+            requests=self.requests,
+            span_s=span_s,
+            mean_rate_per_s=sent / span_s if span_s > 0 else np.nan,
+            peak_rate_per_s=int(self.busy_count.max()) / (min(span_s, PEAK_WINDOW_S) or np.nan),
+            cv=_cv(self.requests, between_s, self.squares),
+            tokens={name.removesuffix("_tokens"): _tokens(h) for name, h in self.tokens.items()},
+            items={
+                name.removesuffix("_tokens"): ItemFigures(self.with_items[name] / self.requests, _tokens(h))
+                for name, h in self.items.items()
+            },
+            clients=len(names),
+            active_clients=int((senders.count > 0).sum()),
+            top=tuple(
+                ClientFigures(
+                    names[c],
+                    int(senders.count[c]),
+                    float(senders.count[c] / self.requests),
+                    _cv(int(senders.count[c]), senders.last_s[c] - senders.first_s[c], senders.squares[c]),
+                )
+                for c in chosen.tolist()
+                if senders.count[c]
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class TokenFigures:
+    """Of numbers of tokens; quantiles to 1 %."""
+
+    count: int
+    total: int
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+    most: float
+
+
+@dataclass(frozen=True)
+class ItemFigures:
+    """Of images, audio or video: the share of requests that have some, and the tokens of an item."""
+
+    share: float
+    tokens: TokenFigures
+
+
+@dataclass(frozen=True)
+class ClientFigures:
+    """Of one client; ``cv`` is that of the gaps between its own requests, nan for fewer than three."""
+
+    name: str
+    requests: int
+    share: float
+    cv: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of a workload. ``cv`` is the coefficient of variation of the gaps between requests, 1 for a Poisson process."""
+
+    requests: int = 0
+    span_s: float = 0.0
+    mean_rate_per_s: float = 0.0
+    peak_rate_per_s: float = 0.0
+    cv: float = np.nan
+    tokens: dict[str, TokenFigures] = field(default_factory=dict)
+    items: dict[str, ItemFigures] = field(default_factory=dict)
+    clients: int = 0
+    active_clients: int = 0
+    top: tuple[ClientFigures, ...] = ()
+
+
+def describe(figures: Figures) -> str:
+    """The figures as lines of text, for a terminal of 80 columns."""
+    if not figures.requests:
+        return f"requests  none in {show_duration(figures.span_s)}"
+    lines = [
+        f"requests  {show_count(figures.requests)} from {figures.active_clients:,} of {figures.clients:,} clients",
+        f"span      {show_duration(figures.span_s)}",
+        f"rate      {show_count(figures.mean_rate_per_s)} req/s on average, "
+        f"{show_count(figures.peak_rate_per_s)} in the busiest {show_duration(PEAK_WINDOW_S)}",
+        f"CV        {figures.cv:.3g} of the gaps between requests",
+        "",
+        f"{'tokens':<14}" + "".join(f"{head:>10}" for head in ("total", "mean", "p50", "p90", "p99", "max")),
+    ]
+    rows = {name: figures.tokens[name] for name in figures.tokens} | {
+        f"per {name}": item.tokens for name, item in figures.items.items()
+    }
+    for name, t in rows.items():
+        numbers = (t.total, t.mean, t.p50, t.p90, t.p99, t.most) if t.count else ()
+        lines.append(f"  {name:<12}" + "".join(f"{show_count(round(number, 1)):>10}" for number in numbers))
+    for name, item in figures.items.items():
+        each = item.tokens.count / (item.share * figures.requests) if item.share else 0.0
+        lines.append(f"  {item.share:.1%} of requests have {name}s, {each:.3g} each")
+    lines += ["", f"{'top clients':<44}{'requests':>10}{'share':>10}{'CV':>10}"]
+    for client in figures.top:
+        name = client.name if len(client.name) <= 40 else client.name[:39] + "…"
+        cv = f"{client.cv:.3g}" if np.isfinite(client.cv) else "-"
+        lines.append(f"  {name:<42}{show_count(client.requests):>10}{client.share:>10.1%}{cv:>10}")
+    return "\n".join(lines)
+
+
+def _runs(number: Ints) -> tuple[Ints, Ints]:
+    """The values of a rising column, and how often each one stands in it."""
+    first = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1])
+    return number[first], np.diff(np.concatenate([first, [number.size]]))
+
+
+def _added(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    return {name: a[name] + b[name] if name in a and name in b else (a | b)[name] for name in {**a, **b}}
+
+
+def _cv(requests: int, between_s: float, squares: float) -> float:
+    """The coefficient of variation of n-1 gaps, from their sum and that of their squares; nan for fewer than two."""
+    if requests < 3 or not between_s > 0:
+        return np.nan
+    return float(np.sqrt(max((requests - 1) * squares / between_s**2 - 1.0, 0.0)))
+
+
+def _tokens(h: Histogram) -> TokenFigures:
+    p50, p90, p99 = (h.quantile(q) for q in (0.5, 0.9, 0.99))
+    return TokenFigures(h.count, int(h.total), h.mean, p50, p90, p99, h.most if h.count else np.nan)
