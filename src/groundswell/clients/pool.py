@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundswell.clients.names import distinct, some
 from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
 
@@ -187,14 +188,14 @@ class ClientPool:
     # Views. Each is a new pool.
 
     def take(self, which: Sequence[int] | NDArray[np.integer[Any]] | Bools) -> ClientPool:
-        """The clients with the given numbers, or where the given mask is true, in that order."""
+        """The clients with the given numbers, or where the mask is true, in that order; one taken again is renamed."""
         which = np.asarray(which)
         if which.dtype == np.bool_:
             which = np.flatnonzero(which)
         which = which.astype(np.int64)
         return dataclasses.replace(
             self,
-            names=tuple(self.names[i] for i in which),
+            names=distinct([self.names[i] for i in which]),
             rate_per_s=self.rate_per_s[which],
             cv=self.cv[which],
             family=self.family[which],
@@ -214,7 +215,7 @@ class ClientPool:
         wanted = list(names)
         for name in wanted:
             if name not in place:
-                raise UsageError(f"the pool has no client {name!r}; it has {_some(self.names)}")
+                raise UsageError(f"the pool has no client {name!r}; it has {some(self.names)}")
         return self.take([place[name] for name in wanted])
 
     def top(self, k: int) -> ClientPool:
@@ -288,17 +289,8 @@ class ClientPool:
                 f"cannot draw {n} of {len(self)} clients without replacement; take 1 to {len(self)}, or replace"
             )
         rng = np.random.default_rng([seed, n])
+        active = int((self.mean_rate_per_s > 0).sum())
+        if by_rate and active < (1 if replace else n):
+            raise UsageError(f"cannot draw {n} clients by rate: {active} have requests")
         weight = self.mean_rate_per_s / self.mean_rate_per_s.sum() if by_rate else None
-        chosen = rng.choice(len(self), n, replace=replace, p=weight)
-        seen: dict[int, int] = {}
-        names = []
-        for c in chosen.tolist():
-            again = seen.get(c, 0)
-            seen[c] = again + 1
-            names.append(f"{self.names[c]}~{again}" if again else self.names[c])
-        return dataclasses.replace(self.take(chosen), names=tuple(names))
-
-
-def _some(names: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(names[:most])
-    return shown + (f" … ({len(names)} in all)" if len(names) > most else "")
+        return self.take(rng.choice(len(self), n, replace=replace, p=weight))
