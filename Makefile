@@ -22,7 +22,7 @@ install: .venv/ready  ## make .venv with the package in it, and compile its kern
 
 demo: install  ## ten minutes of traffic from an embedded population, into demo/workload.parquet
 	@mkdir -p demo
-	$(BIN)/groundswell generate chat-small --clients 500 --rate 50 --duration 10m --seed 1 -o demo/workload.parquet
+	$(BIN)/groundswell generate chat-large --clients 1000 --rate 100 --duration 10m --start 14h --seed 1 -o demo/workload.parquet
 
 test: install  ## the tests
 	$(BIN)/python -m pytest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import resource
 import signal
 import subprocess
@@ -153,12 +152,14 @@ def test_a_rate_curve_that_is_broken_is_named_with_its_line(refused: Refused, cl
 
 
 def test_an_output_folder_that_is_not_there_is_named(refused: Refused, clients: Path, tmp_path: Path) -> None:
-    run_code = run(["generate", str(clients), "-o", str(tmp_path / "no" / "w.parquet")])
-    assert run_code in (1, 2)
+    folder = tmp_path / "no"
+    assert str(folder) in refused("generate", clients, "-o", folder / "w.parquet", code=2)
+    assert str(folder) in refused("pool", "import", clients, "-o", folder / "p.pool", code=2)
 
 
-def test_a_full_disk_leaves_nothing(clients: Path, tmp_path: Path) -> None:
-    output = tmp_path / "out" / "w.csv"
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_a_full_disk_leaves_nothing(ending: str, clients: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out" / f"w.{ending}"
     output.parent.mkdir()
     done = subprocess.run(
         [*COMMAND, "generate", clients, "-o", output, "--rate", "2000"],
@@ -166,12 +167,15 @@ def test_a_full_disk_leaves_nothing(clients: Path, tmp_path: Path) -> None:
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)),
         check=False,
-        env={**os.environ, "NUMBA_DISABLE_JIT": "0"},
     )
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("groundswell: ")
     assert "Traceback" not in done.stderr
     assert list(output.parent.iterdir()) == []
+
+
+def test_a_full_device_is_named(refused: Refused, clients: Path) -> None:
+    assert "/dev/full" in refused("generate", clients, "-o", "/dev/full", "--to", "csv", "--rate", "50", code=1)
 
 
 def test_ctrl_c_at_half_leaves_nothing(clients: Path, tmp_path: Path) -> None:
@@ -204,7 +208,7 @@ def test_a_run_ends_with_a_summary_a_person_can_read(
     output = tmp_path / "w.parquet"
     good("generate", clients, "-o", output, "--rate", "50", "--duration", "10m")
     said = capsys.readouterr().out
-    for word in ("requests", "rate", "peak", "CV", "input", "output", "steady", str(output)):
+    for word in ("requests", "rate", "busiest", "CV", "input", "output", "steady", str(output)):
         assert word in said
     assert output.stat().st_size > 10_000
 
@@ -305,6 +309,19 @@ def test_the_page_of_the_command_line_is_what_the_commands_say() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (ROOT / "docs" / "cli.md").read_text() == module.page(), "say make docs"
+
+
+def test_the_readme_shows_the_demo_and_what_it_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (ROOT / "README.md").read_text()
+    command, shown = readme.split("```console\n$ groundswell ")[1].split("```")[0].split("\n", 1)
+    assert f"$(BIN)/groundswell {command}" in (ROOT / "Makefile").read_text()
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()
+    good(*command.split())
+    said = capsys.readouterr().out
+    assert said.split("wrote")[0] == shown.split("wrote")[0]
 
 
 def _seconds(command: list[str]) -> float:

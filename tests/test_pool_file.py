@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_nothing_behind_and_the_old_file_alone(pool: ClientPo
         signal.signal(signal.SIGXFSZ, old_action)
     assert sorted(tmp_path.iterdir()) == files
     assert (tmp_path / "x.pool").read_bytes() == before
-    with pytest.raises(OutputError, match="No such file or directory"):
+    with pytest.raises(UsageError, match="there is no folder"):
         write_pool(pool, tmp_path / "nowhere" / "x.pool")
 
 

@@ -6,11 +6,13 @@ The public names are loaded when they are first asked for, so importing the pack
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from groundswell._version import __version__
 
+TYPE_CHECKING = False  # type checkers know the name; importing it from typing would take longer than all the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from groundswell.clients.client import Client, pool_of
     from groundswell.clients.join import concat
     from groundswell.clients.pool import ClientPool

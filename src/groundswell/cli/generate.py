@@ -13,7 +13,6 @@ from groundswell.cli import _options as take
 from groundswell.errors import GroundswellError
 
 if TYPE_CHECKING:
-    from groundswell.summary import Summary
     from groundswell.table import Workload
 
 DURATION_OF_A_LAW_S = 600.0
@@ -51,15 +50,13 @@ def generate(
     began_s = time.perf_counter()
     from groundswell import formats
     from groundswell.cli._print import note
-    from groundswell.cli._workload_text import describe, written
     from groundswell.clients.source import is_law, open_source
     from groundswell.compose import compose
     from groundswell.naive import naive as shuffled
     from groundswell.progress import with_progress
-    from groundswell.units import parse_duration
+    from groundswell.summary import describe
+    from groundswell.units import parse_duration, show_bytes, show_count
 
-    if to is not None:
-        formats.FORMATS[to]
     duration_s = None if duration is None else parse_duration(duration)
     start_s = None if start is None else parse_duration(start)
     if is_law(source):
@@ -84,31 +81,34 @@ def generate(
         blocks = shuffled(composition, composition.duration_s, seed, kind=naive)
     metadata = {**composition.metadata, "command": _command(context)}
     tally = Tally()
+    opened_s = time.perf_counter()
     try:
         shown = with_progress(tally.watch(blocks), composition.expected_requests, "generating")
-        formats.write(shown, output, format=to, metadata=metadata)
+        rows = formats.write(shown, output, format=to, metadata=metadata)
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; nothing was written to {output}") from None
+    took_s = time.perf_counter() - opened_s
     for remark in composition.notes:
         note(remark)
-    print(describe(tally.summary, composition.duration_s))
-    print(written(output, tally.rows, time.perf_counter() - began_s))
+    print(describe(tally.summary.finish(composition.duration_s)))
+    print(
+        f"\nwrote {output}, {show_bytes(output.stat().st_size)}: {opened_s - began_s:.1f} s to open the clients, "
+        f"{took_s:.1f} s to generate and write ({show_count(rows / took_s)} requests/s)"
+    )
 
 
 class Tally:
-    """Counts and sums up the blocks that pass."""
+    """Sums up the blocks that pass."""
 
-    rows = 0
-    summary: Summary | None = None
+    def __init__(self) -> None:
+        from groundswell.summary import Summary
+
+        self.summary = Summary()
 
     def watch(self, blocks: Iterable[Workload]) -> Iterator[Workload]:
         """``blocks``, unchanged."""
-        from groundswell.summary import Summary
-
         for block in blocks:
-            part = Summary.of(block)
-            self.summary = part if self.summary is None else self.summary + part
-            self.rows += len(block)
+            self.summary = self.summary + type(self.summary).of(block)
             yield block
 
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from groundswell._version import __version__
 from groundswell.clients.pool import FIELDS, ClientPool
-from groundswell.errors import DataError, OutputError, UsageError
+from groundswell.errors import DataError, UsageError
 from groundswell.length_tables import TOP, LengthTables
+from groundswell.whole_file import appearing, faults_of
 
 SCHEMA, VERSION = "groundswell.pool", 1
 _HEAD = "pool.json"
@@ -49,17 +50,9 @@ _ZIP_FAULTS = (
 def write_pool(pool: ClientPool, path: str | Path) -> None:
     """Write ``pool`` to ``path``: beside it first, then renamed, so that half a pool never has that name."""
     path = Path(path)
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        try:
-            with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as file:
-                for name, content in _members(pool).items():
-                    file.writestr(zipfile.ZipInfo(name, _EPOCH), content)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as fault:
-        raise OutputError(f"{path}: cannot be written: {fault.strerror or fault}") from fault
+    with appearing(path) as place, faults_of(path), zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as file:
+        for name, content in _members(pool).items():
+            file.writestr(zipfile.ZipInfo(name, _EPOCH), content)
 
 
 def read_pool(path: str | Path) -> ClientPool:
