@@ -199,7 +199,7 @@ def _with_lengths(pool: ClientPool, no_dataset: str) -> tuple[ClientPool, list[s
     who = f"{int(without.sum())} of {len(pool)} clients have no lengths ({share:.1%} of the rate)"
     if no_dataset == "borrow":
         return pool, [f"{who}: each of their requests borrows those of another client, chosen by rate"]
-    return pool.take(~without), [f"{who} and were left out; no_dataset='borrow' keeps them"]
+    return pool.take(~without), [f"{who} and were left out (no-dataset borrow keeps them)"]
 
 
 def _nothing() -> Placed:
