@@ -82,6 +82,9 @@ def _clients(table: Any, folder: Path) -> list[OwnClient]:
     for key in keys[:2]:
         if key not in table:
             raise UsageError(f"{key!r} is missing")
+    for key, value in {**table, **_lengths(table)}.items():
+        if isinstance(value, str) and not value.isprintable():
+            raise UsageError(f"{key} holds a control character: {value!r}")
     count = table.get("count")
     if count is not None and not (type(count) is int and 1 <= count <= 10_000_000):
         raise UsageError(f"count must be a whole number from 1 to 10,000,000, not {count!r}")
@@ -96,17 +99,22 @@ def _recorded(table: dict[str, Any], folder: Path) -> RecordedClient:
 
 
 def _stated(table: dict[str, Any], folder: Path) -> Client:
-    rate, arrivals, lengths = table["rate"], table.get("arrivals", "poisson"), table.get("lengths", {})
+    rate, arrivals = table["rate"], table.get("arrivals", "poisson")
     if not isinstance(arrivals, str):
         raise UsageError(f"arrivals must be a text such as 'gamma:cv=3', not {arrivals!r}")
-    if not isinstance(lengths, dict):
-        raise UsageError("lengths must be a table such as {input_tokens = 'lognormal:mean=800,cv=1.5'}")
     return Client(
         name=table["name"],
         rate=folder / rate if isinstance(rate, str) else rate,
         arrivals=arrivals,
-        lengths={name: _beside(folder, given) for name, given in lengths.items()},
+        lengths={name: _beside(folder, given) for name, given in _lengths(table).items()},
     )
+
+
+def _lengths(table: dict[str, Any]) -> dict[str, Any]:
+    lengths = table.get("lengths", {})
+    if not isinstance(lengths, dict):
+        raise UsageError("lengths must be a table such as {input_tokens = 'lognormal:mean=800,cv=1.5'}")
+    return lengths
 
 
 def _beside(folder: Path, given: Any) -> Any:
