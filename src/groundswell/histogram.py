@@ -65,7 +65,7 @@ class Histogram:
         return self.total / self.count if self.count else np.nan
 
     def quantile(self, q: float) -> float:
-        """The least value that a share ``q`` of the values, or more, does not exceed; up to 0.8 % too low; nan if none."""
+        """The least value that a share ``q`` or more of the values does not exceed, up to 0.8 % too low."""
         if not self.count:
             return np.nan
         rank = max(int(np.ceil(q * self.count)), 1)

@@ -149,7 +149,7 @@ class Summary:
         )
 
     def finish(self, duration_s: float | None = None, top: int = 5) -> Figures:
-        """The figures, with the ``top`` clients of most requests. The span is ``duration_s``, or first to last arrival."""
+        """The figures, with the ``top`` busiest clients. The span is ``duration_s``, or from first to last arrival."""
         if self.senders is None:
             return Figures(span_s=duration_s or 0.0)
         between_s = self.last_s - self.first_s

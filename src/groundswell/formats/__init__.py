@@ -74,7 +74,7 @@ def write(
     """
     path = Path(path)
     part = _part(path, format)
-    rows, latest_s = 0, 0.0
+    rows, latest_s, any_block = 0, 0.0, False
     with appearing(path) as place:
         with faults_of(path):
             sink = part.open(place, metadata or {})
@@ -83,11 +83,12 @@ def write(
                 latest_s = _in_order(block, latest_s)
                 with faults_of(path):
                     sink.add(block)
+                any_block = True
                 rows += len(block)
                 if progress is not None:
                     progress(len(block))
             with faults_of(path):
-                if not rows:
+                if not any_block:
                     sink.add(Workload(pl.DataFrame(schema=REQUIRED)))
                 sink.close()
         except BaseException:

@@ -23,7 +23,10 @@ class Mooncake:
     block_tokens: float = 512
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "Mooncake, SGLang, Dynamo, GuideLLM"
-    command: ClassVar[str] = "python -m sglang.bench_serving --dataset-name mooncake --dataset-path trace.jsonl"
+    command: ClassVar[str] = (
+        "python -m sglang.bench_serving --backend sglang --dataset-name mooncake --dataset-path trace.jsonl "
+        "--use-trace-timestamps --mooncake-num-rounds 1"
+    )
     lost: ClassVar[str] = "times below 1 ms, clients, reasoning, which input tokens are images, audio or video"
 
     def __post_init__(self) -> None:

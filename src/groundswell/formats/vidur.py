@@ -23,7 +23,8 @@ class Vidur:
     reader: ClassVar[str] = "Vidur"
     command: ClassVar[str] = (
         "python -m vidur.main --request_generator_config_type trace_replay "
-        "--trace_request_generator_config_trace_file trace.csv"
+        "--trace_request_generator_config_trace_file trace.csv "
+        "--trace_request_generator_config_max_tokens 131072"
     )
     lost: ClassVar[str] = (
         "times below 1 µs, clients, reasoning, which input tokens are images, audio or video, shared prefixes"
