@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,6 +161,21 @@ def test_a_head_that_does_not_fit_is_refused(pool: ClientPool, tmp_path: Path, c
     members["pool.json"] = json.dumps(json.loads(members["pool.json"]) | change).encode()
     (tmp_path / "x.pool").write_bytes(zipped(members))
     with pytest.raises(DataError, match="not a pool file, or a damaged one"):
+        read_pool(tmp_path / "x.pool")
+
+
+def test_tables_that_drawing_would_run_out_of_are_refused(pool: ClientPool, tmp_path: Path) -> None:
+    """A distribution whose last threshold is not the top has no value for the highest words."""
+    write_pool(pool, tmp_path / "x.pool")
+    with zipfile.ZipFile(tmp_path / "x.pool") as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    out = io.BytesIO()
+    atoms = pl.read_parquet(members["atoms.parquet"])
+    atoms.with_columns(pl.col("threshold") - pl.Series([0] * (len(atoms) - 1) + [1], dtype=pl.UInt32)).write_parquet(
+        out
+    )
+    (tmp_path / "x.pool").write_bytes(zipped(members | {"atoms.parquet": out.getvalue()}))
+    with pytest.raises(DataError, match="distributions that do not end"):
         read_pool(tmp_path / "x.pool")
 
 
