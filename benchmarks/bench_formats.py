@@ -1,7 +1,6 @@
 """What it costs to make, sum up and write a row: ns of wall and of processor time, and bytes, for every format.
 
-Run it alone on the machine: ``python benchmarks/bench_formats.py [rows]``. The rows are those of a chat service with 147
-clients.
+Run it alone on the machine: ``python benchmarks/bench_formats.py [rows]``. The rows are those of 147 clients.
 """
 
 from __future__ import annotations

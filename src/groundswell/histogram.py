@@ -17,11 +17,26 @@ _LOWEST = (1023 - 20) << 7  # 2⁻²⁰, about 1e-6; what is less counts as 0
 _BUCKETS = 64 * 128 + 1  # up to 2⁴⁴
 
 
+_CHUNK = 1024  # values that are looked at as bits at a time, which the nearest cache holds
+
+
 @compiled
-def _count(bits: Any, buckets: Any) -> None:
+def _fold(values: Any, buckets: Any) -> Any:
+    """Count ``values`` into ``buckets``; (sum, least, most) of them."""
+    chunk = np.empty(_CHUNK, np.float64)
+    bits = chunk.view(np.int64)
     last = buckets.size - 1
-    for i in range(bits.size):
-        buckets[min(max((bits[i] >> _SHIFT) - _LOWEST + 1, 0), last)] += 1
+    total, least, most = 0 * values[0], values[0], values[0]
+    for begin in range(0, values.size, _CHUNK):
+        size = min(_CHUNK, values.size - begin)
+        for i in range(size):
+            value = values[begin + i]
+            total += value
+            least, most = min(least, value), max(most, value)
+            chunk[i] = value
+        for i in range(size):
+            buckets[min(max((bits[i] >> _SHIFT) - _LOWEST + 1, 0), last)] += 1
+    return total, least, most
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +61,8 @@ class Histogram:
         buckets = np.zeros(_BUCKETS, np.int64)
         if not values.size:
             return cls(buckets)
-        _count(values.astype(np.float64).view(np.int64), buckets)
-        total = values.sum(dtype=np.int64 if values.dtype.kind == "i" else np.float64)
-        return cls(buckets, values.size, float(total), float(values.min()), float(values.max()))
+        total, least, most = _fold(values, buckets)
+        return cls(buckets, values.size, float(total), float(least), float(most))
 
     def __add__(self, other: Histogram) -> Histogram:
         return Histogram(

@@ -25,15 +25,27 @@ _TOKEN_COLUMNS = ("input_tokens", "output_tokens", "reason_tokens")
 
 
 @compiled
-def _senders(code: Any, arrival_s: Any, count: Any, first_s: Any, last_s: Any, squares: Any) -> None:
+def _fold(
+    code: Any, arrival_s: Any, count: Any, first_s: Any, last_s: Any, squares: Any, busy: Any, busy_count: Any
+) -> Any:
+    """Fill what is known of each client and of each busy stretch; (sum of squared gaps, number of busy stretches)."""
+    total, stretches, before, current = 0.0, 0, arrival_s[0], np.int64(-1)
     for i in range(code.size):
         c, t = code[i], arrival_s[i]
+        total += (t - before) ** 2
+        before = t
+        number = np.int64(t / PEAK_WINDOW_S)
+        if number != current:
+            busy[stretches], current = number, number
+            stretches += 1
+        busy_count[stretches - 1] += 1
         if count[c]:
             squares[c] += (t - last_s[c]) ** 2
         else:
             first_s[c] = t
         count[c] += 1
         last_s[c] = t
+    return total, stretches
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +59,10 @@ class Senders:
     squares: Floats
 
     @classmethod
-    def of(cls, block: Workload, arrival_s: Floats) -> Senders:
-        """Those of one block."""
-        clients = block.frame.schema["client"]
-        assert isinstance(clients, pl.Enum)  # noqa: S101 (a Workload's schema)
+    def none(cls, clients: pl.Enum) -> Senders:
+        """Nothing sent yet."""
         n = clients.categories.len()
-        senders = cls(clients, np.zeros(n, np.int64), *(np.zeros(n) for _ in range(3)))
-        _senders(block.client_code, arrival_s, senders.count, senders.first_s, senders.last_s, senders.squares)
-        return senders
+        return cls(clients, np.zeros(n, np.int64), *(np.zeros(n) for _ in range(3)))
 
     def __add__(self, other: Senders) -> Senders:
         if self.clients != other.clients:
@@ -109,20 +117,29 @@ class Summary:
         if not len(block):
             return cls()
         arrival_s = block.arrival_s
-        gaps = np.diff(arrival_s)
-        busy, busy_count = _runs((arrival_s / PEAK_WINDOW_S).astype(np.int64))
+        clients = block.frame.schema["client"]
+        assert isinstance(clients, pl.Enum)  # noqa: S101 (a Workload's schema)
+        known = Senders.none(clients)
+        most = min(len(block), int((arrival_s[-1] - arrival_s[0]) / PEAK_WINDOW_S) + 2)
+        busy, busy_count = np.zeros(most, np.int64), np.zeros(most, np.int64)
+        by_client = (known.count, known.first_s, known.last_s, known.squares)
+        squares, stretches = _fold(block.client_code, arrival_s, *by_client, busy, busy_count)
         items = {name: block.frame[name] for name in ITEM_COLUMNS if name in block.frame.columns}
         return cls(
             len(block),
             float(arrival_s[0]),
             float(arrival_s[-1]),
-            float(gaps @ gaps),
-            busy,
-            busy_count,
-            {name: Histogram.of(block.frame[name]) for name in _TOKEN_COLUMNS if name in block.frame.columns},
+            squares,
+            busy[:stretches],
+            busy_count[:stretches],
+            {
+                name: Histogram.of(block.frame[name].to_numpy())
+                for name in _TOKEN_COLUMNS
+                if name in block.frame.columns
+            },
             {name: Histogram.of(sizes.explode(empty_as_null=False, keep_nulls=False)) for name, sizes in items.items()},
             {name: int((sizes.list.len() > 0).sum()) for name, sizes in items.items()},
-            Senders.of(block, arrival_s),
+            known,
         )
 
     def __add__(self, other: Summary) -> Summary:
@@ -259,12 +276,6 @@ def describe(figures: Figures) -> str:
         cv = f"{client.cv:.3g}" if np.isfinite(client.cv) else "-"
         lines.append(f"  {name:<42}{show_count(client.requests):>10}{client.share:>10.1%}{cv:>10}")
     return "\n".join(lines)
-
-
-def _runs(number: Ints) -> tuple[Ints, Ints]:
-    """The values of a rising column, and how often each one stands in it."""
-    first = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1])
-    return number[first], np.diff(np.concatenate([first, [number.size]]))
 
 
 def _added(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
