@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 Window = tuple[float, float, str, float, float]  # rate, CV, family, two parameters
-Slots = Mapping[int, Mapping[str, Mapping[float, float]]]  # by start in seconds, by field: probabilities by value
+Slots = Mapping[int, Mapping[str, Mapping[Any, float]]]  # by start in seconds, by field: probabilities by value
 QUIET: Window = (0, 0, "", 0, 0)
 
 
