@@ -43,8 +43,6 @@ def faults_of(path: Path) -> Iterator[None]:
     """Failures to write as an :class:`OutputError` that names ``path``."""
     try:
         yield
-    except BrokenPipeError:
-        raise  # the reader of a pipe has had enough, which is no fault of ours
     except (OSError, pl.exceptions.PolarsError) as fault:
         raise OutputError(f"{path}: cannot be written: {_reason(fault)}") from None
 
