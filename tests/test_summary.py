@@ -83,6 +83,7 @@ def test_any_cut_folded_in_any_way_is_the_whole(places: list[int], data: st.Data
         i = data.draw(st.integers(0, len(parts) - 2))
         parts[i : i + 2] = [parts[i] + parts[i + 1]]
     assert agree(parts[0].finish(400.0), Summary.of(WHOLE).finish(400.0))
+    assert (parts[0].busy_count == np.bincount((WHOLE.arrival_s // 10).astype(int))).all()
 
 
 def test_blocks_that_know_other_clients_add_up_by_name() -> None:

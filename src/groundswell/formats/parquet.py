@@ -48,7 +48,6 @@ class ParquetSink:
         self.waiting: queue.Queue[pl.DataFrame | None] = queue.Queue(_AHEAD)
         self.thread = ThreadPoolExecutor(1, "parquet")
         self.written: Future[None] | None = None
-        self.given_up = False
         place.open("wb").close()  # a place that cannot be written to is found before the first block is made
 
     def add(self, block: Workload) -> None:
@@ -69,7 +68,6 @@ class ParquetSink:
 
     def abort(self) -> None:
         """Make the writer stop, and wait for that."""
-        self.given_up = True
         with suppress(queue.Empty):
             while True:
                 self.waiting.get_nowait()
@@ -86,7 +84,7 @@ class ParquetSink:
                     return self.written.result()
 
     def _frames(self) -> Iterator[pl.DataFrame]:
-        while (frame := self.waiting.get()) is not None and not self.given_up:
+        while (frame := self.waiting.get()) is not None:
             yield frame
 
     def _write(self) -> None:
