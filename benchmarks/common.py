@@ -69,15 +69,14 @@ def published_method(pool: ClientPool, rate_per_s: float, windows: int, seed: in
             n = int(np.ceil(rate * pool.window_s))
             gaps = rng.gamma(max(pool.cv[c, w], 1e-3) ** -2.0, 1.0, n)
             arrivals = w * pool.window_s + np.cumsum(gaps) / gaps.sum() * pool.window_s
-            tables = [
-                pool.lengths.table(pool.table[c, held, pool.fields.index(f)]) for f in ("input_tokens", "output_tokens")
-            ]
+            columns = [pool.fields.index(f) for f in ("input_tokens", "output_tokens")]
+            tables = [pool.lengths.table(int(pool.table[c, held, f])) for f in columns]
             cumulative = [np.cumsum(p) for _, p in tables]
             for arrival in arrivals[:-1]:
                 u = rng.random()
                 lengths = [
-                    int(values[min(np.searchsorted(c, u), len(values) - 1)])
-                    for (values, _), c in zip(tables, cumulative, strict=True)
+                    int(values[min(int(np.searchsorted(below, u)), values.size - 1)])
+                    for (values, _), below in zip(tables, cumulative, strict=True)
                 ]
                 requests.append((float(arrival), lengths[0], lengths[1]))
     requests.sort(key=lambda request: request[0])

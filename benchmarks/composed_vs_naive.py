@@ -52,7 +52,7 @@ def window_statistics(blocks: Iterable[Workload]) -> np.ndarray:
                 np.corrcoef(n[held], mean_out[held])[0, 1],
             ]
         )
-    return np.mean(out, axis=0)
+    return np.asarray(np.mean(out, axis=0))
 
 
 def main() -> None:
