@@ -1,6 +1,8 @@
 """How far pools drawn from an embedded population are from the pool it was fitted to, as a Markdown table for each.
 
-python benchmarks/population_fidelity.py [--seeds 5] [--only chat-large]
+python benchmarks/population_fidelity.py [--seeds 40] [--only chat-large]
+
+The law's design was settled while looking at seeds 0 to 19; the seeds here begin at 1000, which nothing was chosen by.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from groundswell.population import Population
 Floats = NDArray[np.float64]
 
 FITTED_TO = {"chat-large": "m-large", "chat-small": "m-small", "reasoning": "deepseek-r1", "vision": "mm-image"}
+
+
+FIRST_SEED = 1000
 
 
 def figures(pool: ClientPool) -> Iterator[tuple[str, float]]:
@@ -93,7 +98,7 @@ def compare(name: str, pool: ClientPool, seeds: int) -> list[tuple[str, float, F
     """Each figure of the fitted pool and of the pools drawn."""
     law = Population.load(name)
     was = dict(figures(pool))
-    drawn = [law.sample(law.fitted.clients, seed, law.fitted.span_s) for seed in range(seeds)]
+    drawn = [law.sample(law.fitted.clients, seed, law.fitted.span_s) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
     now = [dict(figures(one)) for one in drawn]
     rows = [(key, value, np.array([one[key] for one in now])) for key, value in was.items() if key in now[0]]
     agree = np.array([np.corrcoef(rankdata(hours(one)), rankdata(hours(pool)))[0, 1] for one in drawn])
@@ -103,7 +108,7 @@ def compare(name: str, pool: ClientPool, seeds: int) -> list[tuple[str, float, F
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=40)
     parser.add_argument("--only", choices=sorted(FITTED_TO))
     options = parser.parse_args()
     for name, folder in FITTED_TO.items():
