@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,16 +10,31 @@ from groundswell.arrivals import ARRIVALS
 from groundswell.clients.client import Client, pool_of
 from groundswell.clients.servegen import read_servegen
 from groundswell.compose import compose
+from groundswell.summary import Summary
+
+LENGTHS = {
+    "input_tokens": "lognormal:mean=800,cv=1.5",
+    "output_tokens": "exponential:mean=200",
+    "reason_ratio": "empirical:values=(0.2,0.8)",
+    "image_count": "zipf:exponent=2,most=8",
+    "image_tokens": "lognormal:mean=500,cv=0.5",
+}
 
 
 def warm() -> None:
-    """Read a ServeGen folder of one client; compose a few requests of every arrival process in each way there is."""
+    """Read a tiny folder, compose a few requests of every arrival process in each way there is, and sum them up."""
     with TemporaryDirectory() as folder:
-        Path(folder, "chunk-0-trace.csv").write_text("0,1.0,1.0,Gamma,1.0,1.0\n")
-        Path(folder, "chunk-0-dataset.json").write_text('{"0": {"input_tokens": "{1: 1.0}"}}')
-        read_servegen(folder)
-    lengths = {"input_tokens": "lognormal:mean=800,cv=1.5", "output_tokens": "exponential:mean=200"}
-    pool = pool_of([Client(name, 0.1, name, lengths) for name in ARRIVALS], span_s=600)
+        _read(Path(folder))
+    pool = pool_of([Client(name, 3.0, name, LENGTHS) for name in ARRIVALS], span_s=600)
     for counts in ("measured", "renewal"):
         for joint in ("independent", "rank:0.3", "comonotone"):
-            compose(pool, counts=counts, joint=joint).collect()
+            for block in compose(pool, counts=counts, joint=joint, block_rows=1_000):  # parts of a window, too
+                Summary.of(block)
+
+
+def _read(folder: Path) -> None:
+    """Read a pool of one client and one window."""
+    (folder / "chunk-0-trace.csv").write_text("0,1.0,1.5,Gamma,0.44,2.25\n", encoding="utf-8")
+    slot = {"input_tokens": "{10: 0.5, 20: 0.5}", "output_tokens": "{5: 1.0}"}
+    (folder / "chunk-0-dataset.json").write_text(json.dumps({"0": slot}), encoding="utf-8")
+    read_servegen(folder)
