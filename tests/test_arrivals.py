@@ -166,11 +166,12 @@ def test_gamma_gaps_scaled_to_fill_a_window_keep_the_asked_cv(cv: float, m: int)
     assert_mean(squared, cv**2)
 
 
-@pytest.mark.parametrize("cv", [0.5, 1.0, 2.0])
-@pytest.mark.parametrize(("m", "within"), [(12, 0.12), (100, 0.03), (5000, 0.01)])
-def test_weibull_gaps_scaled_to_fill_a_window_nearly_keep_the_asked_cv(cv: float, m: int, within: float) -> None:
+@pytest.mark.parametrize("cv", [0.5, 1.0, 2.0, 2.8])
+@pytest.mark.parametrize("m", [12, 100, 5000])
+def test_weibull_gaps_scaled_to_fill_a_window_keep_the_asked_cv_to_the_tables_one_percent(cv: float, m: int) -> None:
     squared = squared_cv_in_windows(ARRIVALS.build(f"weibull:cv={cv}"), m)
-    assert np.sqrt(squared.mean()) == pytest.approx(cv, rel=within)
+    noise = 5 * squared.std() / np.sqrt(squared.size)
+    assert abs(squared.mean() - cv**2) < 0.02 * cv**2 + noise
 
 
 def squared_cv_in_windows(process: Process, m: int) -> Floats:

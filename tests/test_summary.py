@@ -58,15 +58,16 @@ def test_figures_are_those_of_the_whole_columns() -> None:
     assert figures.items["image"].tokens.count == images.list.len().sum()
 
 
-def test_top_clients_have_their_own_shares_and_cv() -> None:
+def test_top_clients_have_their_own_shares_and_mean_lengths() -> None:
     figures = Summary.of(WHOLE).finish(top=3)
     assert (figures.clients, figures.active_clients) == (5, 4)
     assert [c.name for c in figures.top] == list(CLIENTS[:3])
     for c, told in enumerate(figures.top):
-        own = np.diff(WHOLE.arrival_s[WHOLE.client_code == c])
-        assert told.requests == own.size + 1
-        assert told.share == (own.size + 1) / 2000
-        assert told.cv == pytest.approx(own.std() / own.mean(), rel=1e-9)
+        own = WHOLE.client_code == c
+        assert told.requests == own.sum()
+        assert told.share == own.sum() / 2000
+        assert told.mean_input_tokens == pytest.approx(WHOLE.input_tokens[own].mean(), rel=1e-12)
+        assert told.mean_output_tokens == pytest.approx(WHOLE.output_tokens[own].mean(), rel=1e-12)
 
 
 def test_without_a_duration_the_span_is_from_first_to_last_arrival() -> None:

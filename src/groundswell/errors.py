@@ -13,7 +13,7 @@ class GroundswellError(Exception):
 
 
 class UsageError(GroundswellError, ValueError):
-    """What was asked for cannot be meant: an unknown option, a rate below 0, an empty span, a path that is not there."""
+    """What was asked for cannot be meant: an unknown option, a rate below 0, an empty span, a path not there."""
 
     exit_code = 2
 

@@ -26,8 +26,9 @@ _TOKEN_COLUMNS = ("input_tokens", "output_tokens", "reason_tokens")
 
 @compiled
 def _fold(
-    code: Any, arrival_s: Any, count: Any, first_s: Any, last_s: Any, squares: Any, busy: Any, busy_count: Any
-) -> Any:
+    arrival_s: Any, code: Any, input_tokens: Any, output_tokens: Any,
+    count: Any, input_total: Any, output_total: Any, busy: Any, busy_count: Any,
+) -> Any:  # fmt: skip
     """Fill what is known of each client and of each busy stretch; (sum of squared gaps, number of busy stretches)."""
     total, stretches, before, current = 0.0, 0, arrival_s[0], np.int64(-1)
     for i in range(code.size):
@@ -39,56 +40,48 @@ def _fold(
             busy[stretches], current = number, number
             stretches += 1
         busy_count[stretches - 1] += 1
-        if count[c]:
-            squares[c] += (t - last_s[c]) ** 2
-        else:
-            first_s[c] = t
         count[c] += 1
-        last_s[c] = t
+        input_total[c] += input_tokens[i]
+        output_total[c] += output_tokens[i]
     return total, stretches
 
 
 @dataclass(frozen=True, eq=False)
 class Senders:
-    """For each client: its requests, its first and last arrival, and the sum of the squares of its gaps in s²."""
+    """For each client: its requests, and the tokens of their inputs and outputs."""
 
     clients: pl.Enum
     count: Ints
-    first_s: Floats
-    last_s: Floats
-    squares: Floats
+    input_tokens: Ints
+    output_tokens: Ints
 
     @classmethod
     def none(cls, clients: pl.Enum) -> Senders:
         """Nothing sent yet."""
         n = clients.categories.len()
-        return cls(clients, np.zeros(n, np.int64), *(np.zeros(n) for _ in range(3)))
+        return cls(clients, *(np.zeros(n, np.int64) for _ in range(3)))
 
     def __add__(self, other: Senders) -> Senders:
         if self.clients != other.clients:
             both = pl.concat([self.clients.categories, other.clients.categories]).unique(maintain_order=True)
             return self._among(both) + other._among(both)
-        here, there = self.count > 0, other.count > 0
-        between = np.where(here & there, other.first_s - self.last_s, 0.0)
         return Senders(
             self.clients,
             self.count + other.count,
-            np.where(here, self.first_s, other.first_s),
-            np.where(there, other.last_s, self.last_s),
-            self.squares + other.squares + between**2,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
         )
 
     def _among(self, names: pl.Series) -> Senders:
         """The same, as some of the clients called ``names``."""
         place = self.clients.categories.cast(pl.Enum(names)).to_physical().to_numpy()
 
-        def wider(column: NDArray[Any]) -> NDArray[Any]:
-            wide = np.zeros(names.len(), column.dtype)
+        def wider(column: Ints) -> Ints:
+            wide = np.zeros(names.len(), np.int64)
             wide[place] = column
             return wide
 
-        columns = (self.count, self.first_s, self.last_s, self.squares)
-        return Senders(pl.Enum(names), *map(wider, columns))
+        return Senders(pl.Enum(names), wider(self.count), wider(self.input_tokens), wider(self.output_tokens))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +115,10 @@ class Summary:
         known = Senders.none(clients)
         most = min(len(block), int((arrival_s[-1] - arrival_s[0]) / PEAK_WINDOW_S) + 2)
         busy, busy_count = np.zeros(most, np.int64), np.zeros(most, np.int64)
-        by_client = (known.count, known.first_s, known.last_s, known.squares)
-        squares, stretches = _fold(block.client_code, arrival_s, *by_client, busy, busy_count)
+        squares, stretches = _fold(
+            arrival_s, block.client_code, block.input_tokens, block.output_tokens,
+            known.count, known.input_tokens, known.output_tokens, busy, busy_count,
+        )  # fmt: skip
         items = {name: block.frame[name] for name in ITEM_COLUMNS if name in block.frame.columns}
         return cls(
             len(block),
@@ -193,7 +188,8 @@ class Summary:
                     names[c],
                     int(senders.count[c]),
                     float(senders.count[c] / self.requests),
-                    _cv(int(senders.count[c]), senders.last_s[c] - senders.first_s[c], senders.squares[c]),
+                    float(senders.input_tokens[c] / senders.count[c]),
+                    float(senders.output_tokens[c] / senders.count[c]),
                 )
                 for c in chosen.tolist()
                 if senders.count[c]
@@ -224,12 +220,13 @@ class ItemFigures:
 
 @dataclass(frozen=True)
 class ClientFigures:
-    """Of one client; ``cv`` is that of the gaps between its own requests, nan for fewer than three."""
+    """Of one client: its share of the requests, and the mean tokens of its inputs and outputs."""
 
     name: str
     requests: int
     share: float
-    cv: float
+    mean_input_tokens: float
+    mean_output_tokens: float
 
 
 @dataclass(frozen=True)
@@ -270,11 +267,13 @@ def describe(figures: Figures) -> str:
     for name, item in figures.items.items():
         each = item.tokens.count / (item.share * figures.requests) if item.share else 0.0
         lines.append(f"  {item.share:.1%} of requests have {name}s, {each:.3g} each")
-    lines += ["", f"{'top clients':<44}{'requests':>10}{'share':>10}{'CV':>10}"]
+    lines += ["", f"{'top clients':<34}{'requests':>10}{'share':>8}{'mean input':>12}{'output':>10}"]
     for client in figures.top:
-        name = client.name if len(client.name) <= 40 else client.name[:39] + "…"
-        cv = f"{client.cv:.3g}" if np.isfinite(client.cv) else "-"
-        lines.append(f"  {name:<42}{show_count(client.requests):>10}{client.share:>10.1%}{cv:>10}")
+        name = client.name if len(client.name) <= 30 else client.name[:29] + "…"
+        means = (show_count(round(mean, 1)) for mean in (client.mean_input_tokens, client.mean_output_tokens))
+        lines.append(
+            f"  {name:<32}{show_count(client.requests):>10}{client.share:>8.1%}" + "{:>12}{:>10}".format(*means)
+        )
     return "\n".join(lines)
 
 
