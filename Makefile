@@ -35,8 +35,9 @@ check: install  ## lint, format and types
 bench: install  ## the measurements behind every figure in the docs; some need the public pools (GROUNDSWELL_DATA)
 	@for b in $(BENCHMARKS); do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
-docs: install  ## write docs/cli.md from the commands' own help
+docs: install  ## write docs/cli.md from the commands' own help, and the README's run from the command's output
 	$(BIN)/python docs/write_cli.py
+	$(BIN)/python docs/write_readme.py
 
 clean:  ## remove what the targets made
 	rm -rf .venv demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
