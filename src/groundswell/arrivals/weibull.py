@@ -13,7 +13,6 @@ from groundswell.arrivals import ARRIVALS, FIRST_GAP, Floats
 from groundswell.chance import GOLDEN, compiled, exponential, gamma, mix, uniform_of, word_at
 from groundswell.errors import UsageError
 
-
 _MANY_GAPS = 1e6
 _LEAST_CV, _MOST_CV = 0.01, 400.0
 _HEAVIEST, _LIGHTEST = 0.1, 200.0

@@ -25,6 +25,8 @@ Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 _MOST_CELLS = 2_000_000
+WHOLE = 5
+"""A window of up to so many blocks' requests is still made in one piece: cutting it up means making its gaps twice."""
 _PHASE, _START = np.uint64(1 << 62), np.uint64((1 << 62) + 1)
 
 
@@ -79,7 +81,7 @@ class Planner:
         most_windows = max(_MOST_CELLS // max(len(self.pool), 1), 1)
         low = 0
         while low < expected.size:
-            if expected[low] > self.block_rows:
+            if expected[low] > WHOLE * self.block_rows:
                 yield Stretch(low, low + 1, int(np.ceil(expected[low] / self.block_rows)))
                 low += 1
                 continue
