@@ -113,7 +113,7 @@ def ranks(time: Any, begin: float, end: float, sorted_time: Any, rank: Any) -> N
     n = time.size
     bins = n + 1
     scale = n / (end - begin)
-    edge = np.zeros(bins + 1, np.int64)
+    edge = np.zeros(bins + 1, np.int32)
     place_of = np.empty(n, np.int32)
     for i in range(n):
         b = min(max(np.int64((time[i] - begin) * scale), 0), n)

@@ -25,7 +25,7 @@ _MOST_GAPS = 1 << 20
 
 @compiled
 def _advance(
-    gaps: Any, offset: Any, client: Any, size: Any, high: Any, position: Any, index: Any, sent: Any,
+    gaps: Any, offset: Any, client: Any, size: Any, high: Any, position: Any, index: Any, sent: Any, place: Any,
     u: Any, of: Any, number: Any,
 ) -> Any:  # fmt: skip
     """Walk each client until share ``high`` of the window or the end of its gaps: how many requests were sent."""
@@ -37,7 +37,7 @@ def _advance(
             share = x / size[c]
             if share >= high:
                 break
-            u[n], of[n], number[n] = share, c, sent[c]
+            u[n], of[n], number[n] = share, place[c], sent[c]
             n += 1
             sent[c] += 1
             index[c] += 1
@@ -48,10 +48,15 @@ def _advance(
 
 @dataclass(frozen=True, eq=False)
 class Sent:
-    """Requests of free clients in (a part of) one window: share of the window, client, number within the window."""
+    """Requests of free clients in (a part of) one window ``w`` of the run.
 
-    u: Floats
+    Request i comes at share ``u[i]`` of the window from client ``client[of[i]]``, as its ``number[i]``-th there.
+    """
+
+    w: int
     client: Ints
+    u: Floats
+    of: NDArray[np.int32]
     number: Ints
 
 
@@ -65,7 +70,8 @@ class Walkers:
     sent: Ints = field(init=False)  # [C] in this window
     shape: Floats = field(init=False)  # [C, 3] family and the kernels' two numbers
     key: NDArray[np.uint64] = field(init=False)
-    size: Floats = field(init=False)  # [C] requests expected in the window they are in
+    window: int = field(init=False)  # of the run, in which they are
+    size: Floats = field(init=False)  # [C] requests expected in that window
 
     def __post_init__(self) -> None:
         clients = len(self.planner.pool)
@@ -74,8 +80,8 @@ class Walkers:
         self.key = np.zeros(clients, np.uint64)
         self._client_key = stream_keys(self.planner.seed, self.planner.pool.names, "walk")
 
-    def enter(self, w: int) -> Floats:
-        """Begin window ``w`` of the run: what each free client is expected to send in it, shape [C]."""
+    def enter(self, w: int) -> None:
+        """Begin window ``w`` of the run."""
         planner = self.planner
         size = np.where(planner.measured, 0.0, planner.expected(w, w + 1)[0])
         window = int(planner.geometry.window[w])
@@ -97,11 +103,15 @@ class Walkers:
             start = np.empty(fresh.size)
             planner.shapes.part(int(code)).first(start, self.key[fresh], a[new], b[new])
             self.position[fresh] = start
-        return size
+        self.window, self.size = w, size
 
-    def walk(self, size: Floats, high: float) -> Sent:
+    def walk(self, high: float) -> Sent:
         """What free clients send up to share ``high`` of the window they are in."""
-        rounds: list[Sent] = []
+        size = self.size
+        active = np.flatnonzero(size > 0)
+        place = np.empty(size.size, np.int32)
+        place[active] = np.arange(active.size)
+        rounds: list[tuple[Floats, NDArray[np.int32], Ints]] = []
         while True:
             open_ = np.flatnonzero((size > 0) & (self.position < size * high))
             if open_.size == 0:
@@ -118,15 +128,16 @@ class Walkers:
                 self.planner.shapes.part(int(code)).fill(
                     gaps, offset[low : stop + 1], self.key[of], self.index[of], self.shape[of, 1], self.shape[of, 2]
                 )
-            u, of_, number = np.empty(offset[-1]), np.empty(offset[-1], np.int64), np.empty(offset[-1], np.int64)
-            n = _advance(gaps, offset, open_, size, high, self.position, self.index, self.sent, u, of_, number)
-            rounds.append(Sent(u[:n], of_[:n], number[:n]))
+            u, owner, number = np.empty(offset[-1]), np.empty(offset[-1], np.int32), np.empty(offset[-1], np.int64)
+            n = _advance(gaps, offset, open_, size, high, self.position, self.index, self.sent, place, u, owner, number)
+            rounds.append((u[:n], owner[:n], number[:n]))
             if n == 0:
                 break  # rounding left every open client at the part's edge
         if not rounds:
-            return Sent(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
-        return Sent(*(np.concatenate([getattr(r, name) for r in rounds]) for name in ("u", "client", "number")))
+            return Sent(self.window, active, np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64))
+        u, owner, number = (np.concatenate(columns) for columns in zip(*rounds, strict=True))
+        return Sent(self.window, active, u, owner, number)
 
-    def leave(self, size: Floats) -> None:
+    def leave(self) -> None:
         """End the window: positions count from the next one's start."""
-        self.position = np.maximum(self.position - np.where(size > 0, size, 0.0), 0.0)
+        self.position = np.maximum(self.position - self.size, 0.0)

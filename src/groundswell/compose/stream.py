@@ -105,7 +105,7 @@ class Composition:
                 make = partial(whole, pieces, self.planner.shapes) if parted is None else partial(parted.part, k)
                 yield partial(self._render, make, pieces, free)
 
-    def _render(self, make: Callable[[], Placed], pieces: Pieces, free: list[tuple[int, Sent]]) -> Workload:
+    def _render(self, make: Callable[[], Placed], pieces: Pieces, free: list[Sent]) -> Workload:
         placed = make()
         senders = Senders(pieces.client, pieces.window, pieces.length_key)
         if free:
@@ -206,34 +206,34 @@ def _nothing() -> Placed:
     return Placed(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64))
 
 
-def _walk(walkers: Walkers, low: int, high: int, until: float, enter: bool, leave: bool) -> list[tuple[int, Sent]]:
+def _walk(walkers: Walkers, low: int, high: int, until: float, enter: bool, leave: bool) -> list[Sent]:
     """What free clients send in windows ``low`` to ``high``, or up to share ``until`` of the one that they are in."""
     sent = []
     for w in range(low, high):
         if enter:
-            walkers.size = walkers.enter(w)
-        sent.append((w, walkers.walk(walkers.size, until)))
+            walkers.enter(w)
+        sent.append(walkers.walk(until))
         if leave:
-            walkers.leave(walkers.size)
+            walkers.leave()
     return sent
 
 
 def _with_free(
-    placed: Placed, senders: Senders, free: list[tuple[int, Sent]], length_keys: NDArray[np.uint64], geometry: Geometry
+    placed: Placed, senders: Senders, free: list[Sent], length_keys: NDArray[np.uint64], geometry: Geometry
 ) -> tuple[Placed, Senders]:
     """Placed requests and their pieces, with the free clients' behind them."""
     us, ofs, numbers = [placed.u], [placed.of], [placed.number]
     clients, windows, keys = [senders.client], [senders.window], [senders.key]
     pieces = senders.client.size
-    for w, sent in free:
-        client, of = np.unique(sent.client, return_inverse=True)
+    for sent in free:
         us.append(sent.u)
-        ofs.append((of + pieces).astype(np.int32))
+        ofs.append(sent.of + np.int32(pieces))
         numbers.append(sent.number)
-        clients.append(client.astype(np.int32))
-        windows.append(np.full(client.size, w))
-        keys.append(words(length_keys[client], np.full(client.size, geometry.number[w], np.uint64)))
-        pieces += client.size
+        clients.append(sent.client.astype(np.int32))
+        windows.append(np.full(sent.client.size, sent.w))
+        number = np.full(sent.client.size, geometry.number[sent.w], np.uint64)
+        keys.append(words(length_keys[sent.client], number))
+        pieces += sent.client.size
     return (
         Placed(np.concatenate(us), np.concatenate(ofs), np.concatenate(numbers)),
         Senders(np.concatenate(clients), np.concatenate(windows), np.concatenate(keys)),
