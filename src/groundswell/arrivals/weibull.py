@@ -49,7 +49,7 @@ class Weibull:
     def __post_init__(self) -> None:
         if not (isinstance(self.cv, (int, float)) and _LEAST_CV <= self.cv <= _MOST_CV):
             raise UsageError(
-                f"weibull: cv must be between 0.01 and 1000, not {self.cv}; for equal gaps take deterministic"
+                f"weibull: cv must be between 0.01 and 400, not {self.cv}; for equal gaps take deterministic"
             )
 
     def parameters(self) -> tuple[float, float]:

@@ -245,7 +245,10 @@ class ClientPool:
             )
         low = max(int(np.floor((start_s - self.start_s) / self.window_s + 1e-9)), 0)
         high = min(int(np.ceil((end_s - self.start_s) / self.window_s - 1e-9)), self.window_count)
-        slot_low, slot_high = int(self.slot_of_window[low]), int(self.slot_of_window[high - 1]) + 1
+        # slots count from the one that the view starts in, which a window that straddles two may not be counted to
+        begin, origin = (np.floor(at / self.slot_s + 1e-9) for at in (self.window_start_s[low], self.start_s))
+        slot_low = min(int(begin - origin), self.slot_count - 1)
+        slot_high = int(self.slot_of_window[high - 1]) + 1
         span = slice(low, high)
         return dataclasses.replace(
             self,
@@ -268,10 +271,12 @@ class ClientPool:
         return table
 
     def scaled(self, by: float) -> ClientPool:
-        """Every rate times ``by``."""
+        """Every rate times ``by``, and every recorded scale of gaps divided by it: windows are as full as they were."""
         if not (np.isfinite(by) and by > 0):
             raise UsageError(f"a pool is scaled by a number above 0, not {by}")
-        return dataclasses.replace(self, rate_per_s=self.rate_per_s * by)
+        in_seconds = ~self.stated[:, None] & np.isin(np.array(self.families), ("gamma", "weibull"))[self.family]
+        second = np.where(in_seconds, self.second_parameter / np.float32(by), self.second_parameter)
+        return dataclasses.replace(self, rate_per_s=self.rate_per_s * by, second_parameter=second)
 
     def renamed(self, name: Callable[[str], str]) -> ClientPool:
         """The same clients under other names; the names must stay distinct."""

@@ -50,8 +50,8 @@ def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> 
             f"the run from {start_s:g} s to {end_s:g} s leaves the pool, "
             f"which covers {pool.start_s:g} s to {pool.end_s:g} s"
         )
-    low = max(int(np.floor((start_s - pool.start_s) / pool.window_s + 1e-9)), 0)
-    high = min(int(np.ceil((end_s - pool.start_s) / pool.window_s - 1e-9)), pool.window_count)
+    low = min(max(int(np.floor((start_s - pool.start_s) / pool.window_s + 1e-9)), 0), pool.window_count - 1)
+    high = min(max(int(np.ceil((end_s - pool.start_s) / pool.window_s - 1e-9)), low + 1), pool.window_count)
     windows = np.arange(low, high)
     edge_s = np.clip(
         np.append(pool.window_start_s[windows], pool.window_start_s[high - 1] + pool.window_s), start_s, end_s
@@ -69,7 +69,7 @@ def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> 
     return Geometry(
         duration_s=duration_s,
         window=source,
-        number=np.round(pool.window_start_s[windows] / pool.window_s).astype(np.int64),
+        number=int(np.floor(pool.start_s / pool.window_s + 1e-6)) + windows,
         slot=pool.slot_of_window[windows],
         weight=np.diff(integral[piece]),
         knot_s=factor.knot_s,
