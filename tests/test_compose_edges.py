@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from groundswell.compose import compose
+from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
 from pools import recorded_pool
 
@@ -49,3 +50,16 @@ def test_a_run_shorter_than_the_clock_can_tell_is_a_run() -> None:
     pool = recorded_pool(np.ones((1, 2)))
     assert len(compose(pool, 1e9, 1e-7, seed=1).collect()) == 100
     assert len(compose(pool, 1e9, 1e-7, seed=1, start_s=1200.0 - 1e-7).collect()) == 100
+
+
+@pytest.mark.parametrize("start_s", [np.nan, 1e9, 1200.0, -1.0])
+def test_a_start_outside_the_pool_is_named_as_the_fault(start_s: float) -> None:
+    with pytest.raises(UsageError, match="begins at"):
+        compose(recorded_pool(np.ones((1, 2))), start_s=start_s)
+
+
+def test_a_curve_may_be_an_array() -> None:
+    pool, points = recorded_pool(np.ones((1, 2))), [(0.0, 1.0), (600.0, 5.0)]
+    assert compose(pool, np.array(points), seed=1).collect().frame.equals(compose(pool, points, seed=1).collect().frame)
+    with pytest.raises(UsageError, match="points"):
+        compose(pool, np.array([1.0, 2.0]))

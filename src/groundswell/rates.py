@@ -11,7 +11,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +148,7 @@ def constant(rate_per_s: float) -> Curve:
     return Curve((0.0,), (float(rate_per_s),))
 
 
-def parse_rate(text: str | float | Sequence[tuple[float, float]] | Rate | None) -> Rate:
+def parse_rate(text: str | float | Sequence[tuple[float, float]] | NDArray[Any] | Rate | None) -> Rate:
     """The rate that a person wrote: ``100``, ``x0.5``, ``max:300``, ``own``, a CSV file of a curve, or its points.
 
     >>> parse_rate("x0.5")
@@ -158,8 +158,10 @@ def parse_rate(text: str | float | Sequence[tuple[float, float]] | Rate | None) 
         return Scaled()
     if isinstance(text, (int, float, np.integer, np.floating)):
         return constant(float(text))
+    if isinstance(text, np.ndarray):
+        return parse_rate(text.tolist())
     if isinstance(text, Sequence) and not isinstance(text, str):
-        if not text or any(len(point) != 2 for point in text):
+        if not text or any(not isinstance(point, Sequence) or len(point) != 2 for point in text):
             raise UsageError("a rate curve is a list of (time_s, rate_per_s) points")
         return Curve(tuple(float(t) for t, _ in text), tuple(float(r) for _, r in text))
     if not isinstance(text, str):

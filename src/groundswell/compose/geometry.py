@@ -41,11 +41,15 @@ class Geometry:
 
 def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> Geometry:
     """The geometry of a run of ``duration_s`` that begins at ``start_s`` on the pool's clock."""
+    slack = 1e-6 * pool.window_s
+    if not pool.start_s - slack <= start_s < pool.end_s:
+        raise UsageError(
+            f"a run that begins at {start_s:g} s leaves the pool, which covers {pool.start_s:g} s to {pool.end_s:g} s"
+        )
     if not (np.isfinite(duration_s) and duration_s > 0):
         raise UsageError(f"duration {duration_s:g} s: must be a number of seconds above 0")
     end_s = start_s + duration_s
-    slack = 1e-6 * pool.window_s
-    if not (pool.start_s - slack <= start_s and end_s <= pool.end_s + slack):
+    if not end_s <= pool.end_s + slack:
         raise UsageError(
             f"the run from {start_s:g} s to {end_s:g} s leaves the pool, "
             f"which covers {pool.start_s:g} s to {pool.end_s:g} s"

@@ -119,7 +119,7 @@ class Composition:
 
 def compose(
     pool: ClientPool,
-    rate: str | float | Sequence[tuple[float, float]] | Rate | None = None,
+    rate: str | float | Sequence[tuple[float, float]] | NDArray[Any] | Rate | None = None,
     duration_s: float | None = None,
     seed: int = 0,
     *,
