@@ -12,7 +12,7 @@ from scipy import stats
 
 from groundswell.arrivals import ARRIVALS
 from groundswell.clients import ClientPool
-from groundswell.compose import compose
+from groundswell.compose import compose, parts
 from groundswell.errors import UsageError
 from groundswell.rates import Bounded, Curve
 from groundswell.table import Workload
@@ -40,8 +40,25 @@ def test_the_cut_into_blocks_and_the_number_of_workers_change_nothing(counts: st
     pool = mixed_pool()
     whole = compose(pool, rate, seed=3, counts=counts).collect()  # type: ignore[arg-type]
     for block_rows, workers in ((701, 1), (4_000, 3), (20_000, 2)):
-        parts = compose(pool, rate, seed=3, counts=counts, block_rows=block_rows, workers=workers)  # type: ignore[arg-type]
-        assert same(whole, parts.collect())
+        cut = compose(pool, rate, seed=3, counts=counts, block_rows=block_rows, workers=workers)  # type: ignore[arg-type]
+        assert same(whole, cut.collect())
+
+
+@pytest.mark.parametrize("held_rows", [0, 500, 20_000])
+@pytest.mark.parametrize("cv", [0.3, 1.2, 8.0, 142.0])
+def test_windows_made_in_parts_are_those_made_whole(monkeypatch: pytest.MonkeyPatch, held_rows: int, cv: float) -> None:
+    # full windows, and stretches of a third and of a hundredth of the window
+    rates = np.array([[12.0, 30.0], [5.0, 0.0], [8.0, 9.0], [0.5, 0.7]])
+    parameters = np.array([[np.nan], [200 / 3000], [6 / 4800], [np.nan]]) * np.ones((1, 2))
+    pool = dataclasses.replace(
+        recorded_pool(rates, cv),
+        first_parameter=np.full((4, 2), cv**-2, np.float32),
+        second_parameter=(parameters * cv**2).astype(np.float32),
+    )
+    whole = compose(pool, seed=7).collect()
+    monkeypatch.setattr(parts, "_HELD_ROWS", held_rows)
+    for block_rows in (90, 777, 3000):
+        assert same(whole, compose(pool, seed=7, block_rows=block_rows).collect())
 
 
 def test_arrivals_are_sorted_and_within_the_run() -> None:

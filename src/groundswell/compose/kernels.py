@@ -73,19 +73,41 @@ def accumulate(gaps: Any, running: float, stride: int, marks: Any) -> float:
 
 
 @compiled
-def wanted_chunks(
-    marks: Any, total: float, phase: float, start: float, length: float, low: float, high: float, wanted: Any
-) -> None:
-    """Which chunks of a circle, given the running sums at their starts, may put a request in [low, high)."""
-    for c in range(marks.size):
-        end = marks[c + 1] if c + 1 < marks.size else total
-        x, y = phase + marks[c] / total, phase + end / total
-        if x < 1.0 <= y:
-            wanted[c] = True  # the chunk runs past the circle's seam
+def reach(
+    marks: Any, mark_edge: Any, owner: Any, total: Any, phase: Any, start: Any, length: Any, low: float, high: float,
+    first: Any, last: Any,
+) -> None:  # fmt: skip
+    """Which chunks of each circle may put a request in [low, high): ``first[k, i]`` up to and with ``last[k, i]``.
+
+    Circle ``i`` belongs to piece ``owner[i]`` and has its running sums at ``marks[mark_edge[i]:mark_edge[i + 1]]``. Its
+    part of [low, high), turned back by the phase, is one stretch of the circle or, across the seam, two; ``last`` is
+    below ``first`` where there is none. A chunk too many does no harm, as places are looked at again.
+    """
+    slack = 1e-9
+    for i in range(owner.size):
+        p = owner[i]
+        sums = marks[mark_edge[i] : mark_edge[i + 1]]
+        first[:, i], last[:, i] = 0, -1
+        x0 = max((low - start[p]) / length[p], 0.0) - slack
+        x1 = min((high - start[p]) / length[p], 1.0) + slack
+        if x1 <= 0.0 or x0 >= 1.0:
             continue
-        if x >= 1.0:
-            x, y = x - 1.0, y - 1.0
-        wanted[c] = start + length * x < high and start + length * y >= low - 1e-12
+        if total[p] <= 0.0 or x1 - x0 >= 1.0:
+            last[0, i] = sums.size - 1
+            continue
+        for k in range(2):
+            # the stretch in turns before the seam (k = 1) and after it (k = 0)
+            y0, y1 = max(x0 - phase[p] + k, 0.0), min(x1 - phase[p] + k, 1.0)
+            if y0 < y1 + slack:
+                first[k, i] = max(np.searchsorted(sums, (y0 - slack) * total[p], side="right") - 1, 0)
+                last[k, i] = np.searchsorted(sums, (y1 + slack) * total[p], side="right") - 1
+        if last[0, i] >= first[0, i] and last[1, i] >= first[1, i]:
+            if max(first[0, i], first[1, i]) <= min(last[0, i], last[1, i]) + 1:  # they meet: no chunk twice
+                first[0, i], last[0, i] = min(first[0, i], first[1, i]), max(last[0, i], last[1, i])
+                first[1, i], last[1, i] = 0, -1
+            elif first[0, i] > first[1, i]:  # in rising order
+                first[0, i], first[1, i] = first[1, i], first[0, i]
+                last[0, i], last[1, i] = last[1, i], last[0, i]
 
 
 @compiled

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.compose.kernels import accumulate, place, wanted_chunks
+from groundswell.compose.kernels import accumulate, place, reach
 from groundswell.compose.plan import Pieces
 from groundswell.compose.shapes import Shapes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-CHUNK = 512
-_STRIDE = 512 * CHUNK
+_CHUNKS = (16, 512)  # the least and most gaps between running sums
+_HELD_ROWS = 1 << 21
+_STRIDE = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,61 +78,70 @@ def whole(pieces: Pieces, shapes: Shapes) -> Placed:
 
 @dataclass(frozen=True, eq=False)
 class PartedWindow:
-    """One window's pieces, ready to be made in parts."""
+    """One window's pieces, ready to be made in parts.
+
+    The requests of the smallest pieces, up to two million together, are made once and held. Of the others the running
+    sums of gaps are kept, at the start of every ``chunk``: about what a part needs of a piece.
+    """
 
     pieces: Pieces
     shapes: Shapes
     parts: int
-    large: Ints  # the pieces of more than a chunk
-    marks: list[Floats]  # running sums at their chunks' starts
+    chunk: int
+    large: Ints  # pieces that are made part by part
+    marks: Floats
+    mark_edge: Ints  # [large + 1]
     total: Floats  # [P], of the large ones
-    small: Placed  # all requests of the other pieces, sorted by part
-    small_edge: Ints
+    held: Placed  # all requests of the other pieces, sorted by part
+    held_edge: Ints  # [parts + 1]
 
     @classmethod
     def of(cls, pieces: Pieces, parts: int, shapes: Shapes, map_: Callable[..., Iterable[Any]]) -> PartedWindow:
         """Pass over the gaps of ``pieces`` once; ``map_`` may do it on several threads."""
-        large = np.flatnonzero(pieces.count > CHUNK)
-        sums = list(map_(lambda p: _running_sums(pieces, int(p), shapes), large))
+        by_count = np.argsort(pieces.count, kind="stable")
+        fits = np.cumsum(pieces.count[by_count]) <= _HELD_ROWS
+        few, large = np.sort(by_count[fits]), np.sort(by_count[~fits])
+        wanted = float(pieces.count[large].mean()) / parts if large.size else 0.0
+        chunk = int(np.clip(2 ** np.ceil(np.log2(max(wanted, 1.0))), *_CHUNKS))
+        sums = list(map_(lambda p: _running_sums(pieces, int(p), chunk, shapes), large))
         total = np.full(pieces.size, np.nan)
         total[large] = [end for _, end in sums]
-        few = np.flatnonzero(pieces.count <= CHUNK)
         runs = Runs(few, np.zeros(few.size, np.int64), pieces.count[few], np.zeros(few.size))
-        small = put(pieces, runs, total, shapes)
-        part = np.searchsorted(_edges(parts), small.u, side="right") - 1
+        held = put(pieces, runs, total, shapes)
+        part = np.searchsorted(_edges(parts), held.u, side="right") - 1
         order = np.argsort(part, kind="stable")
         return cls(
-            pieces, shapes, parts, large, [m for m, _ in sums], total, small[order],
-            np.searchsorted(part[order], np.arange(parts + 1)),
-        )  # fmt: skip
+            pieces=pieces,
+            shapes=shapes,
+            parts=parts,
+            chunk=chunk,
+            large=large,
+            marks=np.concatenate([np.empty(0), *(marks for marks, _ in sums)]),
+            mark_edge=np.concatenate([[0], np.cumsum([marks.size for marks, _ in sums])]).astype(np.int64),
+            total=total,
+            held=held[order],
+            held_edge=np.searchsorted(part[order], np.arange(parts + 1)),
+        )
 
     def part(self, k: int) -> Placed:
         """The requests of part ``k``."""
         low, high = _edges(self.parts)[k : k + 2]
-        pieces = self.pieces
-        owners, firsts, begins = [], [], []
-        for p, marks in zip(self.large, self.marks, strict=True):
-            wanted = np.zeros(marks.size, np.bool_)
-            if self.total[p] > 0.0:
-                wanted_chunks(
-                    marks, self.total[p], pieces.phase[p], pieces.start[p], pieces.active[p], low, high, wanted
-                )
-            else:
-                wanted[:] = True
-            chunk = np.flatnonzero(wanted)
-            owners.append(np.full(chunk.size, p))
-            firsts.append(chunk * CHUNK)
-            begins.append(marks[chunk])
-        if owners:
-            owner, first = np.concatenate(owners), np.concatenate(firsts)
-            count = np.minimum(pieces.count[owner] - first, CHUNK)
-            made = put(pieces, Runs(owner, first, count, np.concatenate(begins)), self.total, self.shapes, low, high)
-        else:
-            made = self.small[:0]
-        few = self.small[self.small_edge[k] : self.small_edge[k + 1]]
-        u, of, number = (np.concatenate([getattr(made, f), getattr(few, f)]) for f in ("u", "of", "number"))
+        made = put(self.pieces, self._runs(low, high), self.total, self.shapes, low, high)
+        held = self.held[self.held_edge[k] : self.held_edge[k + 1]]
+        u, of, number = (np.concatenate([getattr(made, f), getattr(held, f)]) for f in ("u", "of", "number"))
         order = np.argsort(of, kind="stable")  # ties in time go in the order of pieces, as in an undivided window
         return Placed(u, of, number)[order]
+
+    def _runs(self, low: float, high: float) -> Runs:
+        """What of the large pieces reaches into [low, high)."""
+        pieces, large = self.pieces, self.large
+        first, last = np.zeros((2, large.size), np.int64), np.zeros((2, large.size), np.int64)
+        circles = (pieces.phase, pieces.start, pieces.active)
+        reach(self.marks, self.mark_edge, large, self.total, *circles, low, high, first, last)
+        i, k = np.nonzero((last >= first).T)  # by piece, then along it
+        chunk, owner = first[k, i], large[i]
+        count = np.minimum((last[k, i] + 1) * self.chunk, pieces.count[owner]) - chunk * self.chunk
+        return Runs(owner, chunk * self.chunk, count, self.marks[self.mark_edge[i] + chunk])
 
 
 def _edges(parts: int) -> Floats:
@@ -141,15 +151,15 @@ def _edges(parts: int) -> Floats:
     return edges
 
 
-def _running_sums(pieces: Pieces, p: int, shapes: Shapes) -> tuple[Floats, float]:
+def _running_sums(pieces: Pieces, p: int, chunk: int, shapes: Shapes) -> tuple[Floats, float]:
     """The running sum of piece ``p``'s gaps at every chunk's start, and after the last gap."""
     count = int(pieces.count[p])
-    marks = np.empty((count + CHUNK - 1) // CHUNK)
+    marks = np.empty((count + chunk - 1) // chunk)
     fill = shapes.part(int(pieces.family[p])).fill
     key, a, b = pieces.gap_key[p : p + 1], pieces.a[p : p + 1], pieces.b[p : p + 1]
     running = 0.0
     for first in range(0, count, _STRIDE):
         gaps = np.empty(min(_STRIDE, count - first))
         fill(gaps, np.array([0, gaps.size]), key, np.array([first]), a, b)
-        running = accumulate(gaps, running, CHUNK, marks[first // CHUNK :])
+        running = accumulate(gaps, running, chunk, marks[first // chunk :])
     return marks, running
