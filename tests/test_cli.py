@@ -137,7 +137,42 @@ def test_a_filter_that_leaves_nothing_is_refused(
     assert not output.exists()
 
 
+@pytest.mark.parametrize("wish", [["--rate", "1e30"], ["--start", "1e300"], ["--rate", "x1e300"]])
+def test_more_than_can_be_is_refused_at_once(wish: list[str], refused: Refused, clients: Path, tmp_path: Path) -> None:
+    refused("generate", clients, "-o", tmp_path / "w.parquet", *wish, code=2)
+
+
+def test_more_clients_than_memory_holds_are_refused(refused: Refused, tmp_path: Path) -> None:
+    said = refused("generate", "chat-small", "-o", tmp_path / "w.parquet", "--clients", 10**9, code=2)
+    assert "of memory" in said
+    assert "of memory" in refused("population", "sample", "chat-small", "-o", "p.pool", "--clients", 10**9, code=2)
+
+
+def test_the_source_is_not_written_over(refused: Refused, clients: Path, tmp_path: Path) -> None:
+    pool = tmp_path / "p.pool"
+    good("pool", "import", clients, "-o", pool)
+    refused.capsys.readouterr()
+    before = pool.read_bytes()
+    assert str(pool) in refused("generate", pool, "-o", pool, "--to", "csv", code=2)
+    assert pool.read_bytes() == before
+
+
+def test_a_law_is_fitted_into_a_toml_file_of_a_folder_that_is_there(refused: Refused, tmp_path: Path) -> None:
+    assert ".toml" in refused("population", "fit", "chat-small", "-o", tmp_path / "x.txt", code=2)
+    assert "no folder" in refused("population", "fit", "chat-small", "-o", tmp_path / "no" / "x.toml", code=2)
+
+
 # A file is broken or cannot be written: exit code 1.
+
+
+def test_a_name_too_long_is_named(refused: Refused, clients: Path, tmp_path: Path) -> None:
+    assert "too long" in refused("generate", clients, "-o", tmp_path / f"{'x' * 250}.csv", code=1)
+
+
+def test_toml_that_is_too_deep_is_named(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text("a=" + "[" * 5000)
+    assert str(path) in refused("generate", path, "-o", tmp_path / "w.parquet", code=1)
 
 
 def test_a_broken_clients_file_is_named(refused: Refused, tmp_path: Path) -> None:
@@ -150,6 +185,12 @@ def test_a_rate_curve_that_is_broken_is_named_with_its_line(refused: Refused, cl
     curve = tmp_path / "curve.csv"
     curve.write_text("time_s,rate_per_s\n0,5\n60,many\n")
     assert f"{curve}:3" in refused("generate", clients, "-o", tmp_path / "w.parquet", "--rate", curve, code=1)
+
+
+def test_a_rate_curve_of_one_endless_line_is_named(refused: Refused, clients: Path, tmp_path: Path) -> None:
+    curve = tmp_path / "curve.csv"
+    curve.write_text("0," + "1" * 200_000)
+    assert str(curve) in refused("generate", clients, "-o", tmp_path / "w.parquet", "--rate", curve, code=1)
 
 
 def test_an_output_folder_that_is_not_there_is_named(refused: Refused, clients: Path, tmp_path: Path) -> None:
@@ -201,6 +242,25 @@ def test_ctrl_c_at_half_leaves_nothing(clients: Path, tmp_path: Path) -> None:
 
 
 # What works.
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_the_summary_does_not_run_into_data_on_stdout(kind: str, clients: Path, tmp_path: Path) -> None:
+    place = tmp_path / "out.csv"
+    command = [*COMMAND, "generate", str(clients), "-o", "/dev/stdout", "--to", "csv", "--duration", "10m"]
+    with place.open("wb") as file:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE if kind == "pipe" else file, stderr=subprocess.PIPE, check=True
+        )
+    lines = (done.stdout if kind == "pipe" else place.read_bytes()).decode().splitlines()
+    assert lines[0].startswith("arrival_s,")
+    assert all(line.count(",") == 3 for line in lines)
+    assert b"wrote /dev/stdout" in done.stderr
+
+
+def test_a_clients_file_may_begin_with_a_byte_order_mark(clients: Path, tmp_path: Path) -> None:
+    clients.write_bytes(b"\xef\xbb\xbf" + clients.read_bytes())
+    good("generate", clients, "-o", tmp_path / "w.parquet", "--duration", "10m")
 
 
 def test_a_run_ends_with_a_summary_a_person_can_read(

@@ -101,7 +101,9 @@ def test_a_start_behind_the_end_of_a_pool_is_refused(
 ) -> None:
     folder = write_servegen(tmp_path / "pool")
     assert generate(folder, tmp_path / "w.parquet", "--start", start) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "which covers 0s to 40m" in said
 
 
 def test_a_damaged_pool_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,7 @@ class Curve:
                     if len(row) != 2 or not all(map(_is_number, row)):
                         raise DataError(f"{path}:{line}: expected 'time_s,rate_per_s', found {','.join(row)[:60]!r}")
                     points.append((float(row[0]), float(row[1])))
-        except UnicodeDecodeError as fault:
+        except (UnicodeDecodeError, csv.Error) as fault:
             raise DataError(f"{path}: not a text file of 'time_s,rate_per_s' lines") from fault
         except OSError as fault:
             raise UsageError(f"{path}: cannot be read: {fault.strerror}") from fault

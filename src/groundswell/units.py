@@ -105,7 +105,7 @@ def show_bytes(size: float) -> str:
     >>> show_bytes(512), show_bytes(18_300_000)
     ('512 B', '18.3 MB')
     """
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
     return f"{size:.0f} B"

@@ -15,16 +15,18 @@ from groundswell.errors import OutputError, UsageError
 def appearing(path: Path) -> Iterator[Path]:
     """A place beside ``path`` to write to, which takes ``path``'s name at the end, or is removed if anything is raised.
 
-    A path that is there and no plain file (a device, a pipe) is its own place.
+    A path that is there and no plain file is its own place: see :func:`is_stream`.
     """
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; name a file in it")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
-    if path.exists() and not path.is_file():
+    if is_stream(path):
         yield path
         return
     beside = path.with_name(path.name + ".partial")
+    with faults_of(path):
+        beside.unlink(missing_ok=True)  # left by a run that was killed; and a name too long shows itself here
     try:
         yield beside
         with faults_of(path):
@@ -36,6 +38,11 @@ def appearing(path: Path) -> Iterator[Path]:
         except KeyboardInterrupt:
             beside.unlink(missing_ok=True)
             raise
+
+
+def is_stream(path: Path) -> bool:
+    """Whether ``path`` is a device or a pipe, or a name of one: ``/dev/stdout`` is, wherever it leads."""
+    return path.exists() and (not path.is_file() or path.is_relative_to("/dev"))
 
 
 @contextmanager

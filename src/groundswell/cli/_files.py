@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 def write_pool_and_say(pool: ClientPool, path: Path) -> None:
     """Write a .pool file and print what was written."""
     from groundswell.clients.pool_file import write_pool
-    from groundswell.units import show_bytes
+    from groundswell.units import show_bytes, show_duration
 
     if path.suffix != ".pool":
         raise UsageError(f"{path}: a pool file's name ends in .pool")
     write_pool(pool, path)
-    print(f"wrote {pool} to {path}, {show_bytes(path.stat().st_size)}")
+    rate = f"{pool.mean_rate_per_s.sum():.4g} req/s"
+    held = f"{len(pool):,} clients, {show_duration(pool.span_s)}, {rate}"
+    print(f"wrote {path}, {show_bytes(path.stat().st_size)}: {held}")
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:

@@ -90,9 +90,9 @@ def _lacking(pool: ClientPool) -> str:
     if not lacking.any():
         return ""
     names = [pool.names[i] for i in np.flatnonzero(lacking)]
-    shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
     share = _percent(pool.mean_rate_per_s[lacking].sum(), pool.mean_rate_per_s.sum())
-    return f"without lengths: {len(names)} clients with {share} of the requests ({shown})"
+    return f"without lengths: {len(names)} clients with {share} of the requests\n  {shown}"
 
 
 def _busiest(pool: ClientPool, top: int) -> str:

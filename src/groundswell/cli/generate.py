@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from groundswell.cli import _options as take
-from groundswell.errors import GroundswellError
+from groundswell.errors import GroundswellError, UsageError
 
 if TYPE_CHECKING:
     from groundswell.table import Workload
 
 DURATION_OF_A_LAW_S = 600.0
+LATEST_S = 1e10  # some three centuries
+MOST_REQUESTS = 1e13  # some hundred terabytes
 NOT_IN_THE_RECORD = ("source", "output", "workers")  # neither changes what is generated
 
 
@@ -55,14 +59,24 @@ def generate(
     from groundswell.naive import naive as shuffled
     from groundswell.progress import with_progress
     from groundswell.summary import describe
-    from groundswell.units import parse_duration, show_bytes, show_count
+    from groundswell.units import parse_duration, show_bytes, show_count, show_duration
+    from groundswell.whole_file import is_stream
 
     duration_s = None if duration is None else parse_duration(duration)
     start_s = None if start is None else parse_duration(start)
+    for what, given_s in (("duration", duration_s), ("start", start_s)):
+        if given_s is not None and given_s > LATEST_S:
+            raise UsageError(f"{what} {given_s:g} s: must be at most {LATEST_S:g} s")
+    for read in (source, rate):
+        if Path(read).is_file() and output.is_file() and output.samefile(read):
+            raise UsageError(f"{output}: is what this command reads; write to another file")
     if is_law(source):
         duration_s = DURATION_OF_A_LAW_S if duration_s is None else duration_s
         start_s = start_s or 0.0
     pool = open_source(source, clients=clients, seed=seed, span_s=duration_s, start_s=start_s or 0.0)
+    if start_s is not None and start_s >= pool.end_s:
+        held = f"{show_duration(pool.start_s)} to {show_duration(pool.end_s)}"
+        raise UsageError(f"start {start}: is behind the end of {source}, which covers {held}")
     composition = compose(
         pool,
         rate,
@@ -76,6 +90,11 @@ def generate(
         no_dataset=no_dataset,
         workers=workers,
     )
+    if not composition.expected_requests <= MOST_REQUESTS:
+        raise UsageError(
+            f"that would be {composition.expected_requests:.3g} requests; a run has at most {MOST_REQUESTS:g}, "
+            "so ask for a lower rate or less time"
+        )
     blocks: Iterable[Workload] = composition
     if naive is not None:
         blocks = shuffled(composition, composition.duration_s, seed, kind=naive)
@@ -90,10 +109,14 @@ def generate(
     took_s = time.perf_counter() - opened_s
     for remark in composition.notes:
         note(remark)
-    print(describe(tally.summary.finish(composition.duration_s)))
+    # the summary must not run into the data
+    place = sys.stderr if is_stream(output) else sys.stdout
+    size = "" if is_stream(output) else f", {show_bytes(output.stat().st_size)}"
+    print(describe(tally.summary.finish(composition.duration_s)), file=place)
     print(
-        f"\nwrote {output}, {show_bytes(output.stat().st_size)}: {opened_s - began_s:.1f} s to open the clients, "
-        f"{took_s:.1f} s to generate and write ({show_count(rows / took_s)} requests/s)"
+        f"\nwrote {output}{size}: {opened_s - began_s:.1f} s to open the clients, "
+        f"{took_s:.1f} s to generate and write ({show_count(rows / took_s)} requests/s)",
+        file=place,
     )
 
 

@@ -17,7 +17,7 @@ app = typer.Typer(help="Pools of clients: look at, import, cut down.", rich_mark
 @app.command("show")
 def show(
     source: Source,
-    top: Annotated[int, typer.Option(help="How many clients to list, the busiest first.")] = 10,
+    top: Annotated[int, typer.Option(metavar="K", min=0, help="How many clients to list, the busiest first.")] = 10,
 ) -> None:
     """Say what a pool holds.
 

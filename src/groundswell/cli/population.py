@@ -9,6 +9,7 @@ import typer
 
 from groundswell.cli._files import write_pool_and_say
 from groundswell.cli._options import Output, Seed, Source, option
+from groundswell.errors import UsageError
 
 app = typer.Typer(help="Laws of clients: list, show, fit, draw from them.", rich_markup_mode=None)
 
@@ -45,12 +46,16 @@ def fit(
     """Fit a population to a pool; write a .toml file."""
     from groundswell.clients.source import open_source
     from groundswell.population import fit_population
+    from groundswell.whole_file import appearing
 
+    if output.suffix != ".toml":
+        raise UsageError(f"{output}: a population file's name ends in .toml")
     pool = open_source(source)
     said = [*(["--name", name] if name else []), *(["--credit", credit] if credit else [])]
     command = shlex.join(["groundswell", "population", "fit", source, "-o", output.name, *said])
     law = fit_population(pool, name=name or output.stem, command=command, source=credit or "")
-    law.save(output)
+    with appearing(output) as place:
+        law.save(place)
     print(f"wrote the law of {len(pool):,} clients to {output}")
 
 
@@ -64,11 +69,11 @@ def sample(
     start: Annotated[str, typer.Option(metavar="TIME", help="Where on the law's clock it begins.")] = "0",
 ) -> None:
     """Draw clients from a population; write a .pool file."""
+    from groundswell.clients.source import check_fits
     from groundswell.population import Population
     from groundswell.units import parse_duration
 
-    law = Population.load(name)
-    drawn = law.sample(
-        clients or law.fitted.clients, seed, span_s=parse_duration(duration), start_s=parse_duration(start)
-    )
+    law, span_s = Population.load(name), parse_duration(duration)
+    check_fits(clients or law.fitted.clients, span_s)
+    drawn = law.sample(clients or law.fitted.clients, seed, span_s=span_s, start_s=parse_duration(start))
     write_pool_and_say(drawn, output)

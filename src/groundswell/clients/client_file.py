@@ -55,13 +55,13 @@ def clients_of(path: Path) -> list[OwnClient]:
 def _tables(path: Path) -> tuple[list[Any], list[int]]:
     """The file's client tables, and the lines they begin on (as far as they are written as ``[[client]]``)."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
     except OSError as fault:
         raise UsageError(f"{path}: cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise DataError(f"{path}: is not text in UTF-8, so not TOML") from fault
-    except tomllib.TOMLDecodeError as fault:
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
         raise DataError(f"{path}: not TOML: {fault}") from fault
     unknown = [key for key in content if key != "client"]
     tables = content.get("client", [])

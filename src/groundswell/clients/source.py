@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
 from groundswell.clients.pool import ClientPool
 from groundswell.errors import DataError, UsageError
+from groundswell.units import show_bytes, show_duration
 
 POOL_FILE = ".pool"
 DAY_S = 86_400.0
 WINDOW_S = 600.0
+BYTES_A_CLIENT, BYTES_A_WINDOW = 4_000, 30  # of memory, at the peak of drawing clients from a law
 
 
 def open_source(
@@ -58,7 +61,20 @@ def _sampled(name: str | Path, clients: int | None, seed: int, span_s: float, st
             f"the populations are {', '.join(embedded_names())}"
         )
     law = Population.load(str(name))
-    return law.sample(law.fitted.clients if clients is None else clients, seed, span_s=span_s, start_s=start_s)
+    count = law.fitted.clients if clients is None else clients
+    check_fits(count, span_s)
+    return law.sample(count, seed, span_s=span_s, start_s=start_s)
+
+
+def check_fits(clients: int, span_s: float) -> None:
+    """Raise UsageError where so many clients of a law over ``span_s`` seconds need more memory than there is."""
+    need = float(clients) * (BYTES_A_CLIENT + BYTES_A_WINDOW * span_s / WINDOW_S)
+    there_is = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
+    if need > there_is:
+        raise UsageError(
+            f"{clients:,} clients over {show_duration(span_s)} need {show_bytes(need)} of memory, and this machine has "
+            f"{show_bytes(there_is)}; draw fewer clients, or over less time"
+        )
 
 
 def _drawn(pool: ClientPool, clients: int | None, seed: int) -> ClientPool:
@@ -68,7 +84,6 @@ def _drawn(pool: ClientPool, clients: int | None, seed: int) -> ClientPool:
 def _lists_clients(path: Path) -> bool:
     """Whether a TOML file holds clients, one table each, and not the law of a population."""
     try:
-        with path.open("rb") as file:
-            return isinstance(tomllib.load(file).get("client"), list)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        return isinstance(tomllib.loads(path.read_text(encoding="utf-8-sig")).get("client"), list)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise DataError(f"{path}: not TOML: {fault}") from None
