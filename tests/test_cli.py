@@ -241,6 +241,26 @@ def test_ctrl_c_at_half_leaves_nothing(clients: Path, tmp_path: Path) -> None:
     assert list(output.parent.iterdir()) == []
 
 
+def test_ctrl_c_waits_for_the_block_in_hand_and_a_second_one_does_not() -> None:
+    import polars as pl
+
+    from groundswell.cli.generate import stopped_between
+    from groundswell.table import REQUIRED, Workload
+
+    block, seen = Workload(pl.DataFrame(schema=REQUIRED)), []
+    with pytest.raises(KeyboardInterrupt), stopped_between([block] * 3) as blocks:
+        for each in blocks:
+            signal.raise_signal(signal.SIGINT)
+            seen.append(each)
+    assert len(seen) == 1
+    with pytest.raises(KeyboardInterrupt), stopped_between([block] * 3) as blocks:
+        next(blocks)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second Ctrl-C was not raised")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 # What works.
 
 

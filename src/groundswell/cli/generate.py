@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
@@ -102,8 +106,9 @@ def generate(
     tally = Tally()
     opened_s = time.perf_counter()
     try:
-        shown = with_progress(tally.watch(blocks), composition.expected_requests, "generating")
-        rows = formats.write(shown, output, format=to, metadata=metadata)
+        with stopped_between(tally.watch(blocks)) as watched:
+            shown = with_progress(watched, composition.expected_requests, "generating")
+            rows = formats.write(shown, output, format=to, metadata=metadata)
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; nothing was written to {output}") from None
     took_s = time.perf_counter() - opened_s
@@ -118,6 +123,36 @@ def generate(
         f"{took_s:.1f} s to generate and write ({show_count(rows / took_s)} requests/s)",
         file=place,
     )
+
+
+@contextmanager
+def stopped_between(blocks: Iterable[Workload]) -> Iterator[Iterator[Workload]]:
+    """``blocks``, among which a Ctrl-C is raised only when one is done; a second one is raised at once.
+
+    Native code that is told of a Ctrl-C half way through may panic: polars does.
+    """
+    stop = threading.Event()
+
+    def watched() -> Iterator[Workload]:
+        for block in blocks:
+            if stop.is_set():
+                raise KeyboardInterrupt
+            yield block
+        if stop.is_set():
+            raise KeyboardInterrupt
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield watched()
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield watched()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Tally:
