@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -26,8 +27,8 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def note(text: str) -> None:
-    """A remark that is no part of the result."""
-    print(f"note: {text}", file=sys.stderr)
+    """A remark that is no part of the result, in lines of at most 80 columns."""
+    print(textwrap.fill(f"note: {text}", 80, subsequent_indent="      "), file=sys.stderr)
 
 
 def number(value: float) -> str:

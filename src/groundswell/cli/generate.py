@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 DURATION_OF_A_LAW_S = 600.0
 LATEST_S = 1e10  # some three centuries
-MOST_REQUESTS = 1e13  # some hundred terabytes
 NOT_IN_THE_RECORD = ("source", "output", "workers")  # neither changes what is generated
 
 
@@ -94,11 +93,6 @@ def generate(
         no_dataset=no_dataset,
         workers=workers,
     )
-    if not composition.expected_requests <= MOST_REQUESTS:
-        raise UsageError(
-            f"that would be {composition.expected_requests:.3g} requests; a run has at most {MOST_REQUESTS:g}, "
-            "so ask for a lower rate or less time"
-        )
     blocks: Iterable[Workload] = composition
     if naive is not None:
         blocks = shuffled(composition, composition.duration_s, seed, kind=naive)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from groundswell._version import __version__
 from groundswell.clients.pool import FIELDS, ClientPool
+from groundswell.clients.views import without_unused_lengths
 from groundswell.errors import DataError, UsageError
 from groundswell.length_tables import TOP, LengthTables
 from groundswell.whole_file import appearing, faults_of
@@ -48,8 +49,12 @@ _ZIP_FAULTS = (
 
 
 def write_pool(pool: ClientPool, path: str | Path) -> None:
-    """Write ``pool`` to ``path``: beside it first, then renamed, so that half a pool never has that name."""
+    """Write ``pool`` to ``path``: beside it first, then renamed, so that half a pool never has that name.
+
+    Lengths of clients that are not in the pool are not in the file either, though a view may still hold them.
+    """
     path = Path(path)
+    pool = without_unused_lengths(pool)
     with appearing(path) as place, faults_of(path), zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as file:
         for name, content in _members(pool).items():
             file.writestr(zipfile.ZipInfo(name, _EPOCH), content)

@@ -1,7 +1,8 @@
-"""Clients chosen by what they are like: their burstiness, and how long their requests are."""
+"""Clients chosen by what they are like, their burstiness and how long their requests are; and no more than they use."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -50,3 +51,14 @@ def trait_of(pool: ClientPool, trait: str) -> Floats:
             f"the pool's clients have no {trait!r}; they have cv, and mean_ and max_ of {', '.join(pool.fields)}"
         )
     return pool.mean_length(field) if kind == "mean" else largest_length(pool, field)
+
+
+def without_unused_lengths(pool: ClientPool) -> ClientPool:
+    """The same pool without the distributions that no client of it draws from, such as those of clients left out."""
+    held = pool.table >= 0
+    used, number = np.unique(pool.table[held], return_inverse=True)
+    if used.size == pool.lengths.size:
+        return pool
+    table = pool.table.copy()
+    table[held] = number
+    return dataclasses.replace(pool, table=table, lengths=pool.lengths.take(used))

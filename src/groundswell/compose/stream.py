@@ -30,6 +30,8 @@ from groundswell.table import Workload
 
 Task = Callable[[], Workload]
 
+MOST_REQUESTS = 1e13  # some hundred terabytes
+
 
 @dataclass(frozen=True, eq=False)
 class Composition:
@@ -175,6 +177,12 @@ def compose(
     measured = ~pool.stated if counts is None else np.full(len(pool), counts == "measured")
     shapes = Shapes(pool, weibull == "recorded", activity)
     planner = Planner(pool, geometry, shapes, source, seed, measured, block_rows)
+    expected = float(planner.expected_per_window.sum())
+    if not expected <= MOST_REQUESTS:
+        raise UsageError(
+            f"that would be {expected:.3g} requests; a run has at most {MOST_REQUESTS:g}, "
+            "so ask for a lower rate or less time"
+        )
     renderer = Renderer(pool.names, geometry, source, joined)
     asked: dict[str, Any] = {"rate": str(asked_rate), "start_s": start_s, "duration_s": duration_s, "seed": seed}
     asked |= {"counts": counts, "joint": joint, "activity": activity, "weibull": weibull, "no_dataset": no_dataset}
@@ -196,10 +204,10 @@ def _with_lengths(pool: ClientPool, no_dataset: str) -> tuple[ClientPool, list[s
         return pool, []
     total = pool.mean_rate_per_s.sum()
     share = pool.mean_rate_per_s[without].sum() / total if total > 0 else 0.0
-    who = f"{int(without.sum())} of {len(pool)} clients have no lengths ({share:.1%} of the rate)"
+    who = f"{int(without.sum())} of {len(pool)} clients, {share:.1%} of the rate, have no lengths"
     if no_dataset == "borrow":
         return pool, [f"{who}: each of their requests borrows those of another client, chosen by rate"]
-    return pool.take(~without), [f"{who} and were left out (no-dataset borrow keeps them)"]
+    return pool.take(~without), [f"{who} and were left out; --no-dataset borrow keeps them"]
 
 
 def _nothing() -> Placed:
