@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from groundswell.arrivals import ARRIVALS, FIRST_GAP, Floats
-from groundswell.chance import GOLDEN, compiled, exponential, mix, uniform_of, word_at
+from groundswell.chance import GOLDEN, compiled, exponential, inlined, mix, uniform_of, word_at
 from groundswell.errors import UsageError
 
 # An interrupted Poisson process is a renewal process (Kuczura 1973). With arrivals at rate r = 1/duty while it is on, a
@@ -17,23 +17,29 @@ from groundswell.errors import UsageError
 # which is followed by an off-time and begins again.
 
 
+@inlined
+def _until_arrival(state: Any, duty: Any, burst: Any) -> Any:
+    """The time to the next arrival of a process that is on."""
+    on_event, off = duty * burst / (burst + 1.0), burst * (1.0 - duty)
+    state, x = exponential(state)
+    gap = on_event * x
+    state += GOLDEN
+    while uniform_of(mix(state)) * (burst + 1.0) > burst:
+        state, x = exponential(state)
+        gap += off * x
+        state, x = exponential(state)
+        gap += on_event * x
+        state += GOLDEN
+    return gap
+
+
 @compiled
 def _fill(gaps: Any, offset: Any, key: Any, index: Any, a: Any, b: Any) -> None:
     for s in range(key.size):
         j, duty, burst = index[s], a[s], b[s]
-        on_event, off = duty * burst / (burst + 1.0), burst * (1.0 - duty)
         for i in range(offset[s], offset[s + 1]):
             state = word_at(key[s], j)
-            state, x = exponential(state)
-            gap = on_event * x
-            state += GOLDEN
-            while uniform_of(mix(state)) * (burst + 1.0) > burst:
-                state, x = exponential(state)
-                gap += off * x
-                state, x = exponential(state)
-                gap += on_event * x
-                state += GOLDEN
-            gaps[i] = gap
+            gaps[i] = _until_arrival(state, duty, burst)
             j += 1
 
 
@@ -42,22 +48,12 @@ def _first(gaps: Any, key: Any, a: Any, b: Any) -> None:
     # At a random instant the process is off with probability 1 - duty; off-times have no memory.
     for s in range(key.size):
         duty, burst = a[s], b[s]
-        on_event, off = duty * burst / (burst + 1.0), burst * (1.0 - duty)
         state = word_at(key[s] ^ FIRST_GAP, 0)
         gap = 0.0
         if uniform_of(state) > duty:
             state, x = exponential(state)
-            gap += off * x
-        state, x = exponential(state)
-        gap += on_event * x
-        state += GOLDEN
-        while uniform_of(mix(state)) * (burst + 1.0) > burst:
-            state, x = exponential(state)
-            gap += off * x
-            state, x = exponential(state)
-            gap += on_event * x
-            state += GOLDEN
-        gaps[s] = gap
+            gap += burst * (1.0 - duty) * x
+        gaps[s] = gap + _until_arrival(state, duty, burst)
 
 
 @ARRIVALS.register("onoff")
