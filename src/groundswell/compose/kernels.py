@@ -111,6 +111,31 @@ def reach(
 
 
 @compiled
+def by_part(u: Any, edge: Any, first: Any, order: Any) -> None:
+    """Sort places by the part they lie in, part k from ``edge[k]`` on; its places are ``order[first[k]:first[k + 1]]``.
+
+    Within a part they keep their order. ``first`` comes in as zeros, one more than there are parts.
+    """
+    parts = edge.size - 1
+    part_of = np.empty(u.size, np.int32)
+    for i in range(u.size):
+        k = min(np.int64(u[i] * parts), parts - 1)
+        while u[i] < edge[k]:
+            k -= 1
+        while u[i] >= edge[k + 1]:
+            k += 1
+        part_of[i] = k
+        first[k + 1] += 1
+    for k in range(parts):
+        first[k + 1] += first[k]
+    place_of = first.copy()
+    for i in range(u.size):
+        k = part_of[i]
+        order[place_of[k]] = i
+        place_of[k] += 1
+
+
+@compiled
 def times(
     u: Any, of: Any, window: Any, knot_s: Any, integral: Any, left: Any, slope: Any, piece: Any, out: Any
 ) -> None:

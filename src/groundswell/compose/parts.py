@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.compose.kernels import accumulate, place, reach
+from groundswell.compose.kernels import accumulate, by_part, place, reach
 from groundswell.compose.plan import Pieces
 from groundswell.compose.shapes import Shapes
 
@@ -77,6 +77,27 @@ def whole(pieces: Pieces, shapes: Shapes) -> Placed:
 
 
 @dataclass(frozen=True, eq=False)
+class Held:
+    """All requests of some pieces, sorted by the part of the window that they lie in."""
+
+    placed: Placed
+    first: Ints  # [parts + 1]
+
+    @classmethod
+    def of(cls, pieces: Pieces, which: Ints, parts: int, shapes: Shapes) -> Held:
+        """The requests of pieces number ``which``."""
+        runs = Runs(which, np.zeros(which.size, np.int64), pieces.count[which], np.zeros(which.size))
+        placed = put(pieces, runs, np.full(pieces.size, np.nan), shapes)
+        first, order = np.zeros(parts + 1, np.int64), np.empty(placed.u.size, np.int32)
+        by_part(placed.u, _edges(parts), first, order)
+        return cls(placed[order], first)
+
+    def part(self, k: int) -> Placed:
+        """Those in part ``k``."""
+        return self.placed[self.first[k] : self.first[k + 1]]
+
+
+@dataclass(frozen=True, eq=False)
 class PartedWindow:
     """One window's pieces, ready to be made in parts.
 
@@ -92,8 +113,7 @@ class PartedWindow:
     marks: Floats
     mark_edge: Ints  # [large + 1]
     total: Floats  # [P], of the large ones
-    held: Placed  # all requests of the other pieces, sorted by part
-    held_edge: Ints  # [parts + 1]
+    held: list[Held]  # all requests of the other pieces
 
     @classmethod
     def of(cls, pieces: Pieces, parts: int, shapes: Shapes, map_: Callable[..., Iterable[Any]]) -> PartedWindow:
@@ -106,10 +126,8 @@ class PartedWindow:
         sums = list(map_(lambda p: _running_sums(pieces, int(p), chunk, shapes), large))
         total = np.full(pieces.size, np.nan)
         total[large] = [end for _, end in sums]
-        runs = Runs(few, np.zeros(few.size, np.int64), pieces.count[few], np.zeros(few.size))
-        held = put(pieces, runs, total, shapes)
-        part = np.searchsorted(_edges(parts), held.u, side="right") - 1
-        order = np.argsort(part, kind="stable")
+        groups = np.split(few, np.flatnonzero(np.diff(np.cumsum(pieces.count[few]) // _STRIDE)) + 1)
+        held = list(map_(lambda group: Held.of(pieces, group, parts, shapes), groups))
         return cls(
             pieces=pieces,
             shapes=shapes,
@@ -119,18 +137,19 @@ class PartedWindow:
             marks=np.concatenate([np.empty(0), *(marks for marks, _ in sums)]),
             mark_edge=np.concatenate([[0], np.cumsum([marks.size for marks, _ in sums])]).astype(np.int64),
             total=total,
-            held=held[order],
-            held_edge=np.searchsorted(part[order], np.arange(parts + 1)),
+            held=held,
         )
 
     def part(self, k: int) -> Placed:
         """The requests of part ``k``."""
         low, high = _edges(self.parts)[k : k + 2]
-        made = put(self.pieces, self._runs(low, high), self.total, self.shapes, low, high)
-        held = self.held[self.held_edge[k] : self.held_edge[k + 1]]
-        u, of, number = (np.concatenate([getattr(made, f), getattr(held, f)]) for f in ("u", "of", "number"))
-        order = np.argsort(of, kind="stable")  # ties in time go in the order of pieces, as in an undivided window
-        return Placed(u, of, number)[order]
+        some = [held.part(k) for held in self.held]
+        if self.large.size:
+            some.append(put(self.pieces, self._runs(low, high), self.total, self.shapes, low, high))
+        placed = Placed(*(np.concatenate([getattr(p, name) for p in some]) for name in ("u", "of", "number")))
+        if self.large.size:  # ties in time go in the order of pieces, as in an undivided window
+            return placed[np.argsort(placed.of, kind="stable")]
+        return placed
 
     def _runs(self, low: float, high: float) -> Runs:
         """What of the large pieces reaches into [low, high)."""

@@ -25,8 +25,6 @@ Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 _MOST_CELLS = 2_000_000
-WHOLE = 5
-"""Where counts are measured, a window of up to so many blocks is made in one piece: cut up, its gaps are made twice."""
 _PHASE, _START = np.uint64(1 << 62), np.uint64((1 << 62) + 1)
 
 
@@ -78,11 +76,10 @@ class Planner:
     def stretches(self) -> Iterator[Stretch]:
         """The run in stretches of about ``block_rows`` requests."""
         expected = self.expected_per_window
-        most_rows = self.block_rows * (WHOLE if self.measured.any() else 1)
         most_windows = max(_MOST_CELLS // max(len(self.pool), 1), 1)
         low = 0
         while low < expected.size:
-            if expected[low] > most_rows:
+            if expected[low] > self.block_rows:
                 yield Stretch(low, low + 1, int(np.ceil(expected[low] / self.block_rows)))
                 low += 1
                 continue
