@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from common import POOLS, machine, pool_folder, public_pool, published_method, table
@@ -18,23 +20,31 @@ from groundswell import formats
 from groundswell.clients.pool_file import read_pool, write_pool
 from groundswell.compose import compose
 
-
-def in_memory(pool: str, rate: str, duration_s: float, start_s: float) -> tuple[int, float]:
-    made = compose(read_pool(pool), rate, duration_s, 1, start_s=start_s)
-    for _ in compose(read_pool(pool), rate, 600.0, 1, start_s=start_s):
-        pass  # the kernels are compiled, or loaded, before the clock starts
-    begin = time.perf_counter()
-    rows = sum(block.frame.height for block in made)
-    return rows, time.perf_counter() - begin
+Work = Callable[[str, str, float, float], int]
+opened = cache(read_pool)
 
 
-def into_parquet(pool: str, rate: str, duration_s: float, start_s: float) -> tuple[int, float]:
+def in_memory(pool: str, rate: str, duration_s: float, start_s: float) -> int:
+    return sum(block.frame.height for block in compose(opened(pool), rate, duration_s, 1, start_s=start_s))
+
+
+def into_parquet(pool: str, rate: str, duration_s: float, start_s: float) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "w.parquet"
-        formats.write(compose(read_pool(pool), rate, 600.0, 1, start_s=start_s), path)
+        return formats.write(compose(opened(pool), rate, duration_s, 1, start_s=start_s), Path(folder) / "w.parquet")
+
+
+def best(
+    work: Callable[[str, str, float, float], int], pool: str, rate: str, duration_s: float, start_s: float
+) -> None:
+    """Print rows, the least of three times in seconds, and the peak memory in MB, as JSON."""
+    work(pool, rate, 600.0, start_s)  # the kernels are compiled, or loaded, before the clock starts
+    times = []
+    for _ in range(3 if duration_s < 10_000 else 1):
         begin = time.perf_counter()
-        rows = formats.write(compose(read_pool(pool), rate, duration_s, 1, start_s=start_s), path)
-        return rows, time.perf_counter() - begin
+        rows = work(pool, rate, duration_s, start_s)
+        times.append(time.perf_counter() - begin)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"rows": rows, "s": min(times), "peak_mb": peak_mb}))
 
 
 def apart(what: str, *arguments: object) -> dict[str, float]:
@@ -69,7 +79,7 @@ def main() -> None:
                     f"{disk_speed / reference:.0f}×",
                 )
             )
-        print("Requests composed a second: 12 million at 2,000 req/s\n")
+        print("Requests composed a second: 12 million at 2,000 req/s, the pool open; best of three\n")
         table(["pool", "published method", "in memory", "ratio", "into Parquet", "ratio"], rows)
 
         print("Peak memory of a process that writes Parquet from m-large\n")
@@ -108,10 +118,7 @@ def main() -> None:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         what, pool, rate, duration_s, start_s = sys.argv[1:]
-        count, seconds = {"in_memory": in_memory, "into_parquet": into_parquet}[what](
-            pool, rate, float(duration_s), float(start_s)
-        )
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"rows": count, "s": seconds, "peak_mb": peak_mb}))
+        work = {"in_memory": in_memory, "into_parquet": into_parquet}[what]
+        best(work, pool, rate, float(duration_s), float(start_s))
     else:
         main()
