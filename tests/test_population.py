@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from groundswell.chance import uniform_of, word_at
+from groundswell.chance import uniform_of, uniforms, word_at
 from groundswell.clients import ClientPool
 from groundswell.errors import DataError, OutputError, UsageError
 from groundswell.length_tables import LengthTables
@@ -21,7 +21,7 @@ from groundswell.population.deal import deal, mixing, ranked_rates
 from groundswell.population.law import DATA
 from groundswell.population.tables import EDGES, cell_means, read_rows
 from groundswell.population.text import as_toml
-from groundswell.population.words import keys, normals, uniforms, walks
+from groundswell.population.words import keys, normals, walks
 from pools import recorded_pool
 
 EMBEDDED = ("chat-large", "chat-small", "reasoning", "vision")

@@ -24,11 +24,6 @@ def compiled(function: Any) -> Any:
     return njit(function, cache=True, nogil=True, error_model="numpy")
 
 
-def inlined(function: Any) -> Any:
-    """A small ``function`` to be called from compiled ones."""
-    return njit(function, cache=True, nogil=True, error_model="numpy", inline="never")
-
-
 def stream_key(seed: int, *names: object) -> int:
     """The key of the stream that belongs to ``seed`` and ``names``; different names give unrelated streams.
 
@@ -44,7 +39,7 @@ def stream_keys(seed: int, names: tuple[str, ...], *purpose: object) -> NDArray[
     return np.array([stream_key(seed, name, *purpose) for name in names], dtype=np.uint64)
 
 
-@inlined
+@compiled
 def mix(word: Any) -> Any:
     """A bijection of 64-bit words that leaves no trace of their order."""
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -52,16 +47,40 @@ def mix(word: Any) -> Any:
     return word ^ (word >> np.uint64(31))
 
 
-@inlined
+@compiled
 def word_at(key: Any, index: Any) -> Any:
     """Word ``index`` of the stream ``key``."""
     return mix(key + (np.uint64(index) + np.uint64(1)) * GOLDEN)
 
 
-@inlined
+@compiled
 def uniform_of(word: Any) -> Any:
     """A float in the open interval (0, 1) from the upper 53 bits of ``word``."""
     return (np.float64(word >> np.uint64(11)) + 0.5) * _TO_UNIT
+
+
+@compiled
+def _words(key: Any, index: Any) -> Any:
+    out = np.empty(key.size, np.uint64)
+    for i in range(key.size):
+        out[i] = word_at(key[i], index[i])
+    return out
+
+
+def words(key: Any, index: Any) -> NDArray[np.uint64]:
+    """Word ``index`` of each stream ``key``; the two are broadcast."""
+    shape = np.broadcast_shapes(np.shape(key), np.shape(index))
+    keys, indices = (np.array(np.broadcast_to(np.asarray(x, np.uint64), shape)).ravel() for x in (key, index))
+    return np.asarray(_words(keys, indices)).reshape(shape)
+
+
+def uniforms(key: Any, index: Any) -> NDArray[np.float64]:
+    """Word ``index`` of each stream ``key`` as a float in (0, 1); the two are broadcast.
+
+    >>> bool(uniforms(7, 3) == uniform_of(np.uint64(word_at(np.uint64(7), np.int64(3)))))
+    True
+    """
+    return np.asarray(((words(key, index) >> np.uint64(11)).astype(np.float64) + 0.5) * _TO_UNIT)
 
 
 def _ziggurat(right: float, area: float, density: Any, inverse: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -83,7 +102,7 @@ _NORMAL_EDGE, _NORMAL_HEIGHT = _ziggurat(
 _EXP_EDGE, _EXP_HEIGHT = _ziggurat(_EXP_RIGHT, _EXP_AREA, lambda x: np.exp(-x), lambda y: -np.log(y))
 
 
-@inlined
+@compiled
 def exponential(state: Any) -> Any:
     """(next state, a draw from the exponential distribution with mean 1)."""
     shift = 0.0
@@ -103,7 +122,7 @@ def exponential(state: Any) -> Any:
             return state, shift + x
 
 
-@inlined
+@compiled
 def normal(state: Any) -> Any:
     """(next state, a draw from the standard normal distribution)."""
     while True:
@@ -127,7 +146,7 @@ def normal(state: Any) -> Any:
             return state, sign * x
 
 
-@inlined
+@compiled
 def gamma(state: Any, shape: Any) -> Any:
     """(next state, a draw from the Gamma distribution with ``shape`` and scale 1); Marsaglia and Tsang 2000.
 

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.chance import compiled, inlined
+from groundswell.chance import compiled
 
 Floats = NDArray[np.float64]
 TOP = 0xFFFFFFFF
 
 
-@inlined
+@compiled
 def draw(word: Any, d: Any, first: Any, value: Any, threshold: Any, guide_first: Any, guide: Any) -> Any:
     """The value of distribution ``d`` at the 32-bit quantile ``word``, in constant expected time (Chen and Asau
     1974).

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from groundswell.arrivals import ARRIVALS, FIRST_GAP, Floats
-from groundswell.chance import GOLDEN, compiled, exponential, inlined, mix, uniform_of, word_at
+from groundswell.chance import GOLDEN, compiled, exponential, mix, uniform_of, word_at
 from groundswell.errors import UsageError
 
 # An interrupted Poisson process is a renewal process (Kuczura 1973). With arrivals at rate r = 1/duty while it is on, a
@@ -17,7 +17,7 @@ from groundswell.errors import UsageError
 # which is followed by an off-time and begins again.
 
 
-@inlined
+@compiled
 def _until_arrival(state: Any, duty: Any, burst: Any) -> Any:
     """The time to the next arrival of a process that is on."""
     on_event, off = duty * burst / (burst + 1.0), burst * (1.0 - duty)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from groundswell.chance import compiled, inlined
+from groundswell.chance import compiled
 
 PADDING = 32
 """Zero bytes that must follow the text."""
@@ -23,7 +23,7 @@ _EXACT_POWER = 22  # 10^22 is the largest power of ten that a double holds exact
 _SPLIT = 134217729.0  # 2^27 + 1, Veltkamp's constant
 
 
-@inlined
+@compiled
 def _quotient(mantissa: Any, power: Any) -> Any:
     """mantissa / 10^power, rounded once: exactly where one division does it, else in double-double arithmetic."""
     high = np.float64(mantissa)
@@ -44,7 +44,7 @@ def _quotient(mantissa: Any, power: Any) -> Any:
     return quotient + ((((high - product) - error) + low) - quotient * _POWER_REST[power]) / divisor
 
 
-@inlined
+@compiled
 def number(text: Any, i: Any) -> Any:
     """(where the decimal number at ``text[i]`` ends, its value); (-1, 0.0) for none, a sign, or more than 19 digits."""
     mantissa = np.uint64(0)
@@ -88,7 +88,7 @@ def number(text: Any, i: Any) -> Any:
     return i, _quotient(mantissa, power)
 
 
-@inlined
+@compiled
 def _blank(text: Any, i: Any) -> Any:
     """Where the white space at ``text[i]`` ends."""
     while text[i] == 32 or text[i] == 10 or text[i] == 13 or text[i] == 9:
@@ -96,7 +96,7 @@ def _blank(text: Any, i: Any) -> Any:
     return i
 
 
-@inlined
+@compiled
 def _name(text: Any, i: Any, name: Any, name_first: Any) -> Any:
     """(where the name at ``text[i]`` and its closing quote end, its number); (-1, -1) for none that is known."""
     for f in range(name_first.size - 1):
@@ -110,7 +110,7 @@ def _name(text: Any, i: Any, name: Any, name_first: Any) -> Any:
     return -1, -1
 
 
-@inlined
+@compiled
 def _atoms(text: Any, i: Any, n: Any, value: Any, weight: Any) -> Any:
     """(where the literal ``{key: number, …}"`` at ``text[i]`` ends, atoms held so far); (-1, n) for another shape."""
     if text[i] != 123:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.chance import inlined
+from groundswell.chance import compiled
 from groundswell.clients import ClientPool
 from groundswell.errors import UsageError
 from groundswell.rates import Rate
@@ -96,7 +96,7 @@ def _nearest_active(total: Floats, windows: Ints) -> Ints:
     return np.where((total[windows] > 0) | ~use_before, active[after], active[before])
 
 
-@inlined
+@compiled
 def time_of(u: Any, w: Any, knot_s: Any, integral: Any, left: Any, slope: Any, piece: Any) -> Any:
     """The run's time at share ``u`` of window ``w``'s requests."""
     k, last = piece[w], piece[w + 1] - 1

@@ -7,22 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from groundswell.chance import compiled, inlined, normal, uniform_of, word_at
+from groundswell.chance import compiled, normal, uniform_of, word_at
 from groundswell.compose.geometry import time_of
 from groundswell.length_tables import draw
 
 INDEPENDENT, RANKED, COMONOTONE = 0, 1, 2
 _LOW = np.uint64(0xFFFFFFFF)
 _ROOT_HALF = 0.7071067811865476
-
-
-@compiled
-def words(keys: Any, index: Any) -> Any:
-    """Word ``index[i]`` of each stream ``keys[i]``."""
-    out = np.empty(keys.size, np.uint64)
-    for i in range(keys.size):
-        out[i] = word_at(keys[i], index[i])
-    return out
 
 
 @compiled
@@ -240,7 +231,7 @@ def lengths(
             out[f, to] = draw(w, d, first, value, threshold, guide_first, guide) if d >= 0 else np.float32(-1.0)
 
 
-@inlined
+@compiled
 def _word_of_normal(x: Any) -> Any:
     # erfc keeps both tails; 2³² - 1 is the largest word
     return np.uint64(min(0.5 * math.erfc(-x * _ROOT_HALF) * 4294967296.0, 4294967295.0))

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.chance import stream_keys
+from groundswell.chance import stream_keys, uniforms, words
 from groundswell.clients import ClientPool
 from groundswell.compose.geometry import Geometry
-from groundswell.compose.kernels import words
 from groundswell.compose.shapes import Shapes
-from groundswell.compose.sources import LengthSource
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -68,7 +67,6 @@ class Planner:
     pool: ClientPool
     geometry: Geometry
     shapes: Shapes
-    source: LengthSource
     seed: int
     measured: NDArray[np.bool_]  # [C]
     block_rows: int
@@ -91,7 +89,7 @@ class Planner:
             yield Stretch(low, high, 1)
             low = high
 
-    @property
+    @cached_property
     def expected_per_window(self) -> Floats:
         """Requests expected in each window of the run, shape [R]."""
         return self.pool.total_rate_per_s[self.geometry.window] * self.geometry.weight
@@ -142,13 +140,7 @@ class Planner:
             length_key=words(length_keys[client], number),
             a=a,
             b=b,
-            phase=_uniform(gap_key, _PHASE),
-            start=_uniform(gap_key, _START) * (1.0 - active),
+            phase=uniforms(gap_key, _PHASE),
+            start=uniforms(gap_key, _START) * (1.0 - active),
             active=active,
         )
-
-
-def _uniform(key: Words, index: np.uint64) -> Floats:
-    """A number in (0, 1) from word ``index`` of each stream."""
-    upper = words(key, np.full(key.size, index)) >> np.uint64(11)
-    return np.asarray((upper.astype(np.float64) + 0.5) * 2.0**-53)

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.chance import compiled, stream_keys
-from groundswell.compose.kernels import words
+from groundswell.chance import compiled, stream_keys, words
 from groundswell.compose.plan import Planner
 
 Floats = NDArray[np.float64]
@@ -98,8 +97,7 @@ class Walkers:
             fresh = client[new]
             self.shape[fresh] = shape[new]
             self.index[fresh] = 0
-            number = np.full(fresh.size, planner.geometry.number[w], np.uint64)
-            self.key[fresh] = words(self._client_key[fresh], number)
+            self.key[fresh] = words(self._client_key[fresh], planner.geometry.number[w])
             start = np.empty(fresh.size)
             planner.shapes.part(int(code)).first(start, self.key[fresh], a[new], b[new])
             self.position[fresh] = start

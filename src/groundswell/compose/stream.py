@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.chance import stream_keys
+from groundswell.chance import stream_keys, words
 from groundswell.clients import ClientPool
 from groundswell.compose.geometry import Geometry, lay_out
-from groundswell.compose.kernels import words
 from groundswell.compose.parts import PartedWindow, Placed, whole
-from groundswell.compose.plan import Pieces, Planner
+from groundswell.compose.plan import Pieces, Planner, Stretch
 from groundswell.compose.render import Joint, Renderer, Senders
 from groundswell.compose.renewal import Sent, Walkers
 from groundswell.compose.shapes import Shapes
@@ -98,12 +97,7 @@ class Composition:
             if stretch.parts > 1:
                 parted = PartedWindow.of(pieces, stretch.parts, self.planner.shapes, threads.map)
             for k in range(stretch.parts):
-                high = 2.0 if k + 1 == stretch.parts else (k + 1) / stretch.parts
-                free = (
-                    []
-                    if walkers is None
-                    else _walk(walkers, stretch.low, stretch.high, min(high, 1.0), k == 0, high > 1.0)
-                )
+                free = [] if walkers is None else _walk(walkers, stretch, k)
                 make = partial(whole, pieces, self.planner.shapes) if parted is None else partial(parted.part, k)
                 yield partial(self._render, make, pieces, free)
 
@@ -176,7 +170,7 @@ def compose(
         )
     measured = ~pool.stated if counts is None else np.full(len(pool), counts == "measured")
     shapes = Shapes(pool, weibull == "recorded", activity)
-    planner = Planner(pool, geometry, shapes, source, seed, measured, block_rows)
+    planner = Planner(pool, geometry, shapes, seed, measured, block_rows)
     expected = float(planner.expected_per_window.sum())
     if not expected <= MOST_REQUESTS:
         raise UsageError(
@@ -214,14 +208,14 @@ def _nothing() -> Placed:
     return Placed(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int64))
 
 
-def _walk(walkers: Walkers, low: int, high: int, until: float, enter: bool, leave: bool) -> list[Sent]:
-    """What free clients send in windows ``low`` to ``high``, or up to share ``until`` of the one that they are in."""
+def _walk(walkers: Walkers, stretch: Stretch, part: int) -> list[Sent]:
+    """What free clients send in part number ``part`` of ``stretch``, window by window."""
     sent = []
-    for w in range(low, high):
-        if enter:
+    for w in range(stretch.low, stretch.high):
+        if part == 0:
             walkers.enter(w)
-        sent.append(walkers.walk(until))
-        if leave:
+        sent.append(walkers.walk((part + 1) / stretch.parts))
+        if part + 1 == stretch.parts:
             walkers.leave()
     return sent
 
@@ -239,8 +233,7 @@ def _with_free(
         numbers.append(sent.number)
         clients.append(sent.client.astype(np.int32))
         windows.append(np.full(sent.client.size, sent.w))
-        number = np.full(sent.client.size, geometry.number[sent.w], np.uint64)
-        keys.append(words(length_keys[sent.client], number))
+        keys.append(words(length_keys[sent.client], geometry.number[sent.w]))
         pieces += sent.client.size
     return (
         Placed(np.concatenate(us), np.concatenate(ofs), np.concatenate(numbers)),

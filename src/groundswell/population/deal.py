@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from groundswell.chance import uniforms
 from groundswell.population.law import RATE, Population
 from groundswell.population.strata import rate_scores, stratum_of
 from groundswell.population.tables import read_rows
-from groundswell.population.words import keys, uniforms
+from groundswell.population.words import keys
 
 Floats = NDArray[np.float64]
 

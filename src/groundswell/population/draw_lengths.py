@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr, ndtri
 
+from groundswell.chance import uniforms
 from groundswell.length_tables import LengthTables, thresholds
 from groundswell.population.law import Counts, Lengths, Population, Reasoning
 from groundswell.population.strata import NONE_BELOW
 from groundswell.population.tables import read_shape
-from groundswell.population.words import keys, uniforms, walks
+from groundswell.population.words import keys, walks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from groundswell.chance import uniforms
 from groundswell.population.fit_rhythm import family_terms
 from groundswell.population.law import Population
 from groundswell.population.tables import read_shape
-from groundswell.population.words import keys, normals, uniforms, walks
+from groundswell.population.words import keys, normals, walks
 
 Floats = NDArray[np.float64]
 
