@@ -14,10 +14,12 @@ LAYERS = (
     {"_version", "data", "errors"},
     {"chance", "family", "number_csv", "units", "whole_file"},
     {"histogram", "length_tables", "progress", "rates", "table"},
+    {"stats"},
     {"arrivals", "formats", "lengths"},
     {"clients"},
     {"population"},
     {"clients.source", "compose", "naive", "summary"},
+    {"characterize"},
     {"warm"},
     {"cli"},
 )

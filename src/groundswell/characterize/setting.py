@@ -1,0 +1,25 @@
+"""What every topic of a characterization is told beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The choices of a characterization.
+
+    ``window_s`` is the stretch in which arrivals count as stationary: rates, CVs and gap fits are per window (20
+    minutes as in ServeGen's figure 1 and BurstGPT). ``period_s`` cuts the day for shifts of lengths. ``midnight_s`` is
+    where on the day the trace's second 0 lies, None if the trace does not say; then nothing is said of hours of the
+    day.
+    ``block_tokens`` is the size of a prefix block. ``seed`` decides what is drawn for bootstraps.
+    """
+
+    window_s: float = 1200.0
+    period_s: float = 21_600.0
+    midnight_s: float | None = None
+    block_tokens: int = 512
+    seed: int = 0
