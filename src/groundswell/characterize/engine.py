@@ -1,0 +1,152 @@
+"""The whole characterization of a stream of blocks: every topic folded on all cores, then finished."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, Protocol
+
+import polars as pl
+
+from groundswell.characterize import (
+    arrivals, clients, conversations, failures, lengths, modalities, prefixes, reasoning,
+)  # fmt: skip
+from groundswell.characterize.figures import (
+    ArrivalFigures, ClientFigures, ConversationFigures, FailureFigures, LengthFigures, ModalityFigures, PrefixFigures,
+    ReasoningFigures,
+)  # fmt: skip
+from groundswell.characterize.findings import Finding, findings
+from groundswell.characterize.setting import DAY_S, Setting
+from groundswell.errors import DataError
+from groundswell.stats.sample import Sample
+from groundswell.summary import Figures, Summary
+from groundswell.table import Workload
+
+
+class Fold(Protocol):
+    """What a topic remembers of the blocks it has seen."""
+
+    @classmethod
+    def of(cls, block: Workload, setting: Setting) -> Any:
+        """What one block says."""
+
+    def __add__(self, later: Any) -> Any:
+        """What this and then ``later`` say."""
+
+    def finish(self, setting: Setting, sample: pl.DataFrame) -> Any:
+        """The figures, or None if the trace has nothing of this topic."""
+
+
+TOPICS: dict[str, type[Fold]] = {
+    "arrivals": arrivals.Fold,
+    "lengths": lengths.Fold,
+    "clients": clients.Fold,
+    "modalities": modalities.Fold,
+    "reasoning": reasoning.Fold,
+    "conversations": conversations.Fold,
+    "prefixes": prefixes.Fold,
+    "failures": failures.Fold,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Characterization:
+    """What is in a trace. A topic that the trace says nothing of is None."""
+
+    source: dict[str, Any]
+    """Where the trace comes from and how it was read."""
+    setting: Setting
+    summary: Figures
+    arrivals: ArrivalFigures | None = None
+    lengths: LengthFigures | None = None
+    clients: ClientFigures | None = None
+    modalities: ModalityFigures | None = None
+    reasoning: ReasoningFigures | None = None
+    conversations: ConversationFigures | None = None
+    prefixes: PrefixFigures | None = None
+    failures: FailureFigures | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Every topic's fold of the blocks so far. ``a + b`` is that of a's blocks and then b's."""
+
+    summary: Summary = field(default_factory=Summary)
+    sample: Sample = field(default_factory=Sample)
+    topics: dict[str, Any] = field(default_factory=lambda: {name: fold() for name, fold in TOPICS.items()})
+
+    @classmethod
+    def of(cls, block: Workload, setting: Setting) -> Folded:
+        """The folds of one block."""
+        if not len(block):
+            return cls()
+        topics = {name: fold.of(block, setting) for name, fold in TOPICS.items()}
+        return cls(Summary.of(block), Sample.of(block), topics)
+
+    def __add__(self, later: Folded) -> Folded:
+        topics = {name: fold + later.topics[name] for name, fold in self.topics.items()}
+        return Folded(self.summary + later.summary, self.sample + later.sample, topics)
+
+
+def characterize(
+    blocks: Iterable[Workload], setting: Setting | None = None, workers: int | None = None
+) -> Characterization:
+    """What is in ``blocks``, which come in time order: a list of workloads, a composition, or a trace that is read.
+
+    Where the blocks' metadata say when their second 0 was and how large prefix blocks are, the setting takes it from
+    there. Up to ``workers`` blocks (by default one a core) are folded at a time. Raises :class:`DataError` where there
+    is no request at all, and whatever reading raises.
+    """
+    stream = iter(blocks)
+    first = next((block for block in stream if len(block)), None)
+    if first is None:
+        raise DataError("there are no requests to characterize")
+    metadata = getattr(blocks, "metadata", None) or first.metadata
+    chosen = informed(setting or Setting(), metadata)
+    folded = fold(chain([first], stream), chosen, workers or os.cpu_count() or 1)
+    return finish(folded, chosen, getattr(blocks, "metadata", None) or first.metadata)
+
+
+def fold(blocks: Iterable[Workload], setting: Setting, workers: int) -> Folded:
+    """The folds of all blocks, of which some are read ahead."""
+    total = Folded()
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Folded]] = deque()
+        for block in blocks:
+            ahead.append(pool.submit(Folded.of, block, setting))
+            if len(ahead) > workers:
+                total = total + ahead.popleft().result()
+        for future in ahead:
+            total = total + future.result()
+    return total
+
+
+def finish(folded: Folded, setting: Setting, metadata: Mapping[str, Any]) -> Characterization:
+    """The figures of every topic, and the findings."""
+    sample = folded.sample.frame
+    figures = {name: fold.finish(setting, sample) for name, fold in folded.topics.items()}
+    if figures["clients"] is not None and "client_is" in metadata:
+        figures["clients"] = replace(figures["clients"], what=str(metadata["client_is"]))
+    whole = Characterization(dict(metadata), setting, folded.summary.finish(), **figures)
+    return replace(whole, findings=tuple(findings(whole)))
+
+
+def informed(setting: Setting, metadata: Mapping[str, Any]) -> Setting:
+    """``setting`` with what the trace says of itself."""
+    start_s = metadata.get("start_unix_s", metadata.get("start_s"))
+    if setting.midnight_s is None and isinstance(start_s, (int, float)):
+        setting = replace(setting, midnight_s=float(start_s) % DAY_S)
+    if "prefix_block_tokens" in metadata:
+        setting = replace(setting, block_tokens=int(metadata["prefix_block_tokens"]))
+    return setting
+
+
+def topics(whole: Characterization) -> Iterator[tuple[str, Any]]:
+    """The topics of a characterization by name, None included."""
+    for name in TOPICS:
+        yield name, getattr(whole, name)
