@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Protocol
@@ -13,15 +10,29 @@ from typing import Any, Protocol
 import polars as pl
 
 from groundswell.characterize import (
-    arrivals, clients, conversations, failures, lengths, modalities, prefixes, reasoning,
+    arrivals,
+    clients,
+    conversations,
+    failures,
+    lengths,
+    modalities,
+    prefixes,
+    reasoning,
 )  # fmt: skip
 from groundswell.characterize.figures import (
-    ArrivalFigures, ClientFigures, ConversationFigures, FailureFigures, LengthFigures, ModalityFigures, PrefixFigures,
+    ArrivalFigures,
+    ClientFigures,
+    ConversationFigures,
+    FailureFigures,
+    LengthFigures,
+    ModalityFigures,
+    PrefixFigures,
     ReasoningFigures,
 )  # fmt: skip
 from groundswell.characterize.findings import Finding, findings
 from groundswell.characterize.setting import DAY_S, Setting
 from groundswell.errors import DataError
+from groundswell.stats.folding import folded
 from groundswell.stats.sample import Sample
 from groundswell.summary import Figures, Summary
 from groundswell.table import Workload
@@ -108,31 +119,17 @@ def characterize(
         raise DataError("there are no requests to characterize")
     metadata = getattr(blocks, "metadata", None) or first.metadata
     chosen = informed(setting or Setting(), metadata)
-    folded = fold(chain([first], stream), chosen, workers or os.cpu_count() or 1)
-    return finish(folded, chosen, getattr(blocks, "metadata", None) or first.metadata)
+    whole = folded(chain([first], stream), lambda block: Folded.of(block, chosen), Folded(), workers)
+    return finish(whole, chosen, getattr(blocks, "metadata", None) or first.metadata)
 
 
-def fold(blocks: Iterable[Workload], setting: Setting, workers: int) -> Folded:
-    """The folds of all blocks, of which some are read ahead."""
-    total = Folded()
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[Folded]] = deque()
-        for block in blocks:
-            ahead.append(pool.submit(Folded.of, block, setting))
-            if len(ahead) > workers:
-                total = total + ahead.popleft().result()
-        for future in ahead:
-            total = total + future.result()
-    return total
-
-
-def finish(folded: Folded, setting: Setting, metadata: Mapping[str, Any]) -> Characterization:
+def finish(fold: Folded, setting: Setting, metadata: Mapping[str, Any]) -> Characterization:
     """The figures of every topic, and the findings."""
-    sample = folded.sample.frame
-    figures = {name: fold.finish(setting, sample) for name, fold in folded.topics.items()}
+    sample = fold.sample.frame
+    figures = {name: topic.finish(setting, sample) for name, topic in fold.topics.items()}
     if figures["clients"] is not None and "client_is" in metadata:
         figures["clients"] = replace(figures["clients"], what=str(metadata["client_is"]))
-    whole = Characterization(dict(metadata), setting, folded.summary.finish(), **figures)
+    whole = Characterization(dict(metadata), setting, fold.summary.finish(), **figures)
     return replace(whole, findings=tuple(findings(whole)))
 
 

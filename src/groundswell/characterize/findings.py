@@ -38,7 +38,7 @@ ODDS = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """One finding: what the paper says, whether this trace shows it, by which figure, and what the paper's figure is."""
+    """What the paper says, whether this trace shows it, by which figure, and what the paper's figure is."""
 
     key: str
     statement: str

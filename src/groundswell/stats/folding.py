@@ -1,0 +1,33 @@
+"""Blocks folded on all cores, in their order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+Fold = TypeVar("Fold")
+
+
+def folded(blocks: Iterable[Any], of: Callable[[Any], Fold], nothing: Fold, workers: int | None = None) -> Fold:
+    """``nothing + of(first) + of(second) + …``, with up to ``workers`` calls of ``of`` at a time: by default one a core.
+
+    No more blocks than that are held. Adding happens in the caller's thread, and so does whatever makes the blocks.
+    """
+    total: Any = nothing
+    workers = workers or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Fold]] = deque()
+        try:
+            for block in blocks:
+                ahead.append(pool.submit(of, block))
+                if len(ahead) > workers:
+                    total = total + ahead.popleft().result()
+            while ahead:
+                total = total + ahead.popleft().result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return total  # type: ignore[no-any-return]
