@@ -1,0 +1,84 @@
+"""Zipf's law on the whole numbers from 1 to the largest that was seen: BurstGPT's fit of the lengths of requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+Floats = NDArray[np.float64]
+
+LARGEST_EXPONENT = 20.0
+_SUMMED = 1024  # terms added one by one; the rest by the Euler–Maclaurin formula, to 1e-10
+
+
+def harmonic(n: Floats, s: float) -> Floats:
+    """Σ k^-s over k = 1 … n, for whole n."""
+    k = np.arange(1.0, _SUMMED + 1.0)
+    table = np.concatenate([[0.0], np.cumsum(k**-s)])
+    a, b = float(_SUMMED), np.maximum(n, _SUMMED)
+    rise, power = np.log(b / a), 1.0 - s
+    integral = rise if abs(power) < 1e-9 else a**power * np.expm1(power * rise) / power
+    ends = 0.5 * (b**-s - a**-s) - s / 12.0 * (b ** (-s - 1.0) - a ** (-s - 1.0))
+    return np.asarray(table[np.minimum(n, _SUMMED).astype(np.int64)] + integral + ends)
+
+
+def exponent(log_mean: float, most: float) -> float:
+    """The exponent of greatest likelihood, from 0 to 20, for values whose logarithms have this mean.
+
+    The likelihood of n values depends on them through the mean of their logarithms only:
+    -s · mean - ln Σ k^-s, which is concave in s.
+    """
+    top = np.array([most])
+    found = minimize_scalar(
+        lambda s: s * log_mean + float(np.log(harmonic(top, s)[0])),
+        bounds=(0.0, LARGEST_EXPONENT),
+        method="bounded",
+        options={"xatol": 1e-7},
+    )
+    return float(found.x)
+
+
+def exponents(log_mean: Floats, most: float) -> Floats:
+    """:func:`exponent` for many means, to 1e-4, from a table."""
+    s = np.concatenate([np.arange(0.0, 4.0, 0.01), np.arange(4.0, LARGEST_EXPONENT + 0.05, 0.1)])
+    step = 1e-4
+    top = np.array([most])
+    # The mean of ln k under the law is minus the slope of the logarithm of the sum.
+    mean = np.array([np.log(harmonic(top, v - step)[0] / harmonic(top, v + step)[0]) / (2.0 * step) for v in s])
+    return np.asarray(np.interp(-log_mean, -mean, s))
+
+
+@dataclass(frozen=True)
+class Zipf:
+    """P(X = k) in proportion to k^-s for k = 1 … most."""
+
+    s: float
+    most: float
+    free: int = 1
+
+    @classmethod
+    def fitted(cls, number: Floats, count: NDArray[np.int64]) -> Zipf:
+        """The law of greatest likelihood for the numbers, each seen ``count`` times."""
+        most = float(number[-1])
+        return cls(exponent(float(count @ np.log(number) / count.sum()), most), most)
+
+    def log_mass(self, number: Floats) -> Floats:
+        """ln P(X = number)."""
+        return np.asarray(-self.s * np.log(number) - np.log(harmonic(np.array([self.most]), self.s)[0]))
+
+    def tails(self, x: Floats) -> tuple[Floats, Floats]:
+        """P(X <= x) and P(X > x)."""
+        n = np.clip(np.floor(x), 0.0, self.most)
+        low = harmonic(n, self.s) / harmonic(np.array([self.most]), self.s)
+        return low, 1.0 - low
+
+    def log_density(self, x: Floats) -> Floats:
+        """Of whole numbers only: :meth:`log_mass`."""
+        return self.log_mass(x)
+
+    def parameters(self, unit: float) -> dict[str, float]:
+        """By the names of ``lengths``' zipf; the law is one of plain numbers, whatever ``unit`` is."""
+        return {"exponent": self.s, "most": self.most}
