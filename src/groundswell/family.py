@@ -20,8 +20,9 @@ Part = TypeVar("Part")
 
 
 def part_names(folder: Path) -> tuple[str, ...]:
-    """The names of the parts in ``folder``, sorted: its modules, without those that begin with an underscore."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules([str(folder)]) if not m.name.startswith("_")))
+    """The names of the parts in ``folder``, sorted: its modules, without packages and those that begin with ``_``."""
+    found = pkgutil.iter_modules([str(folder)])
+    return tuple(sorted(m.name for m in found if not m.ispkg and not m.name.startswith("_")))
 
 
 class Family(Generic[Part]):

@@ -23,6 +23,8 @@ class Head:
     """The header of a CSV without a byte-order mark, the columns of a Parquet file, the keys of the first objects."""
     first: tuple[Mapping[str, Any], ...]
     """Up to 100 of the first rows; a CSV's values as text."""
+    types: Mapping[str, pl.DataType] = field(default_factory=dict)
+    """The types of a Parquet file's columns."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Layout:
     """
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """What is known beforehand: ``prefix_block_tokens``, ``dated`` (arrivals are Unix time), ``client_is``."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Which column of the file a workload's column comes from, so that errors name what a person finds there."""
     notes: tuple[str, ...] = ()
     """What a person should know of how this was read, one sentence each."""
 
