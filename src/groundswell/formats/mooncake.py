@@ -9,10 +9,17 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Sink, _timed_trace
 from groundswell.formats._blocks import BlockIds, block_size
 from groundswell.formats._lines import JsonLines, input_length
+from groundswell.formats.layout import Head, Layout
 from groundswell.table import Workload
+
+VLLM_BLOCK = 16
+_LIKE_VLLM = (
+    "Times are whole numbers and taken for milliseconds, but blocks are of 16 tokens as in vLLM's traces, which count "
+    "in seconds: --format vllm reads them so."
+)
 
 
 @FORMATS.register("mooncake")
@@ -36,6 +43,17 @@ class Mooncake:
         """A sink that writes to ``place``."""
         ids = BlockIds(int(self.block_tokens), metadata)
         return JsonLines(place, lambda block: _rows(block, ids))
+
+    @staticmethod
+    def recognises(head: Head) -> bool:
+        """Whether the rows are a timed trace whose times are milliseconds."""
+        return _timed_trace.in_milliseconds(head) is True
+
+    def layout(self, head: Head) -> Layout:
+        """How to read this file; its blocks are of ``block_tokens`` if its rows allow that."""
+        low, high = _timed_trace.block_range(head.first)
+        notes = (_LIKE_VLLM,) if low <= VLLM_BLOCK <= high < self.block_tokens else ()
+        return _timed_trace.layout(head, 1000.0, int(self.block_tokens), notes)
 
 
 def _rows(block: Workload, ids: BlockIds) -> pl.DataFrame:

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Sink, _timed_trace
 from groundswell.formats._blocks import BlockIds, block_size
 from groundswell.formats._lines import JsonLines, input_length, second
+from groundswell.formats.layout import Head, Layout
 from groundswell.table import Workload
 
 
@@ -39,6 +40,15 @@ class Vllm:
         """A sink that writes to ``place``."""
         ids = BlockIds(int(self.block_tokens), metadata)
         return JsonLines(place, lambda block: _rows(block, ids))
+
+    @staticmethod
+    def recognises(head: Head) -> bool:
+        """Whether the rows are a timed trace whose times are seconds."""
+        return _timed_trace.in_milliseconds(head) is False
+
+    def layout(self, head: Head) -> Layout:
+        """How to read this file; its blocks are of ``block_tokens`` if its rows allow that."""
+        return _timed_trace.layout(head, 1.0, int(self.block_tokens))
 
 
 def _rows(block: Workload, ids: BlockIds) -> pl.DataFrame:

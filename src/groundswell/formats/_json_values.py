@@ -1,0 +1,149 @@
+"""What the values of other people's JSON mean: token counts, points in time, and where in an object they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
+from typing import Any, TypeGuard
+
+import polars as pl
+
+from groundswell.errors import UsageError
+from groundswell.formats.layout import Head
+
+Path = tuple[str, ...]
+"""Where in an object a value is: ``("usage", "prompt_tokens")``."""
+
+UNNAMED = "unnamed"
+"""The client of a request that names none, in a trace that otherwise does."""
+
+_LARGEST = 2**31 - 1
+_YEAR_2000_S, _YEAR_2100_S = 946_684_800.0, 4_102_444_800.0
+_EARLIER_UNIT = 1e11
+"""Above this a number of seconds since 1970 lies in the year 5138 or later: it was counted in a smaller unit."""
+
+_DATE = "%Y-%m-%dT%H:%M:%S%.f%#z"
+_LIKE_A_DATE = r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d+))?\s*(?:[Zz]|UTC|([+-]\d\d):?(\d\d))?$"
+_MONGO_DATE = r'"\$date":\s*(?:\{"\$numberLong":\s*)?"?([^"}]+)'
+
+
+def is_json(head: Head) -> bool:
+    """Whether the file is JSON of either kind."""
+    return head.kind in ("jsonl", "json")
+
+
+def tokens(count: pl.Expr) -> pl.Expr:
+    """A number as a count of tokens: null where it is negative, not whole or above 2³¹-1."""
+    return pl.when((count >= 0) & (count <= _LARGEST) & (count.cast(pl.Float64) % 1 == 0)).then(count).cast(pl.Int32)
+
+
+def estimated_tokens(chars: pl.Expr, chars_per_token: float) -> pl.Expr:
+    """How many tokens a text of so many characters is taken to have, rounded up."""
+    return tokens((chars / chars_per_token).ceil())
+
+
+def check_chars_per_token(chars: float, name: str) -> None:
+    """Raises UsageError if ``chars`` cannot be what a token has."""
+    if not (isinstance(chars, (int, float)) and 0 < chars < inf):
+        raise UsageError(f"{name}: chars_per_token must be above 0, not {chars}")
+
+
+def turn_number(count: pl.Expr) -> pl.Expr:
+    """A number as that of a turn: null where it is negative or above 2¹⁵-1."""
+    return pl.when(count.is_between(0, 2**15 - 1)).then(count).cast(pl.Int16)
+
+
+def finite(number: pl.Expr) -> pl.Expr:
+    """``number``, null where it is infinite or none."""
+    return pl.when(number.is_finite()).then(number)
+
+
+def dated(seconds: Iterable[Any]) -> bool:
+    """Whether all numbers, of which there is at least one, are Unix seconds of this century."""
+    numbers = [s for s in seconds if is_number(s)]
+    return bool(numbers) and all(_YEAR_2000_S <= s <= _YEAR_2100_S for s in numbers)
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value of JSON is a number one can reckon with; true, false and what no float holds are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e300 < value < 1e300
+
+
+def instants(text: pl.Series) -> pl.Series:
+    """Seconds since 1970 for each text, null where it is none.
+
+    A text is a number of seconds, or of ms, µs or ns if it is large enough, or a date and time as ISO 8601 has them;
+    where it has no time zone it is taken for UTC. MongoDB's ``{"$date": …}`` around either is taken off.
+
+    >>> instants(pl.Series(["1700000000123", "2023-11-14 22:13:20.123Z", "soon"])).to_list()
+    [1700000000.123, 1700000000.123, None]
+    """
+    if text.str.starts_with("{").any():
+        text = text.str.extract(_MONGO_DATE).zip_with(text.str.starts_with("{").fill_null(False), text)
+    number = text.cast(pl.Float64, strict=False)
+    seconds = _in_seconds(number)
+    # Most files write all their dates alike; the slower ways are for those that do not.
+    for way in (lambda t: t, _written_plainly):
+        left = seconds.is_null() & text.is_not_null()
+        if not left.any():
+            break
+        date = way(text).str.strptime(pl.Datetime("us", "UTC"), _DATE, strict=False)
+        seconds = seconds.zip_with(~left, date.dt.epoch("us").cast(pl.Float64) / 1e6)
+    return seconds.alias(text.name)
+
+
+def _in_seconds(number: pl.Series) -> pl.Series:
+    frame = pl.DataFrame({"x": number})
+    size = pl.col("x").abs()
+    scaled = (
+        pl.when(size < _EARLIER_UNIT)
+        .then(pl.col("x"))
+        .when(size < _EARLIER_UNIT * 1e3)
+        .then(pl.col("x") / 1e3)
+        .when(size < _EARLIER_UNIT * 1e6)
+        .then(pl.col("x") / 1e6)
+        .when(size < _EARLIER_UNIT * 1e9)
+        .then(pl.col("x") / 1e9)
+    )
+    return frame.select(scaled.alias("x")).to_series()
+
+
+def _written_plainly(text: pl.Series) -> pl.Series:
+    """Dates in any of ISO 8601's ways, as ``2023-11-14T22:13:20.123+00:00``."""
+    found = text.str.extract_groups(_LIKE_A_DATE).struct.unnest()
+    day, clock, fraction, hours, minutes = (pl.col(name) for name in found.columns)
+    zone = pl.concat_str(hours.fill_null("+00"), pl.lit(":"), minutes.fill_null("00"))
+    plain = pl.concat_str(day, pl.lit("T"), clock, pl.lit("."), fraction.str.slice(0, 9).fill_null("0"), zone)
+    return found.select(plain).to_series()
+
+
+def values_at(rows: Iterable[Mapping[str, Any]], path: Path) -> Iterator[Any]:
+    """The values at ``path`` in those of ``rows`` that have one which is not null."""
+    for row in rows:
+        value: Any = row
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is not None:
+            yield value
+
+
+def found(rows: Iterable[Mapping[str, Any]], paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Those of ``paths`` at which some of ``rows`` has a value, in their order."""
+    rows = tuple(rows)
+    return tuple(path for path in paths if any(True for _ in values_at(rows, path)))
+
+
+def schema_of(types: Mapping[Path, pl.DataType]) -> dict[str, pl.DataType]:
+    """The columns to read so that each path has a value of its type; objects are structs of what is asked of them."""
+    inner: dict[str, dict[Path, pl.DataType]] = {}
+    for path, dtype in types.items():
+        inner.setdefault(path[0], {})[path[1:]] = dtype
+    return {key: rest[()] if () in rest else pl.Struct(schema_of(rest)) for key, rest in inner.items()}
+
+
+def at(path: Path) -> pl.Expr:
+    """The value at ``path`` in a frame of :func:`schema_of`."""
+    value = pl.col(path[0])
+    for key in path[1:]:
+        value = value.struct.field(key)
+    return value

@@ -1,0 +1,119 @@
+"""Rows of ``timestamp``, ``input_length``, ``output_length`` and ``hash_ids``: Mooncake's and vLLM's, told apart.
+
+Both tools use the same four names, Mooncake for milliseconds and blocks of 512 tokens, vLLM for seconds and blocks of
+16. What tells them apart is how times are written; the size of blocks follows from lengths and numbers of ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import ceil, inf
+from typing import Any
+
+import polars as pl
+
+from groundswell.errors import UsageError
+from groundswell.formats._blocks import BLOCK_SIZE_KEY
+from groundswell.formats._json_values import dated, finite, is_json, is_number, tokens, values_at
+from groundswell.formats.layout import Head, Layout
+
+NUMBERS = ("timestamp", "input_length", "output_length")
+FIELDS = (*NUMBERS, "hash_ids")
+NAMES = {
+    "arrival_s": "timestamp",
+    "input_tokens": "input_length",
+    "output_tokens": "output_length",
+    "prefix_blocks": "hash_ids",
+}
+"""Where each of a workload's columns comes from."""
+
+_OTHERS = {"session_id", "delay", "text_input", "messages", "payload", "chat_id", "parent_chat_id"}
+"""A row with one of these is AIPerf's or Bailian's."""
+
+_MS_DECIMALS = 3  # nobody writes times below a microsecond
+_LEAST_GAP_MS = 10.0
+"""Requests that are further apart than this in the file's unit are taken to be counted in ms, where all else fails:
+the other reading is one request in ten seconds, or less."""
+
+
+def in_milliseconds(head: Head) -> bool | None:
+    """Whether a trace of these fields counts in milliseconds; None if it has not these fields.
+
+    Whole numbers are milliseconds: a trace in whole seconds would have hardly any timing. Times with digits below a
+    microsecond if they were milliseconds are seconds. Other fractions are milliseconds if blocks are of 512 tokens,
+    cannot be of 16, and the requests would be more than ten seconds apart.
+    """
+    if not (is_json(head) and set(FIELDS) <= set(head.columns)) or _OTHERS & set(head.columns):
+        return None
+    times = _times(head)
+    if all(isinstance(t, int) for t in times):
+        return True
+    if any(abs(t - round(t, _MS_DECIMALS)) > 1e-9 * max(abs(t), 1) for t in times):
+        return False
+    low, high = block_range(head.first)
+    return low <= 512 <= high and not low <= 16 <= high and (max(times) - min(times)) / len(times) >= _LEAST_GAP_MS
+
+
+def block_range(rows: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
+    """The smallest and the largest size of a block with which each prompt has as many blocks as ids."""
+    low, high = 1.0, inf
+    for row in rows:
+        length, ids = row.get("input_length"), row.get("hash_ids")
+        if is_number(length) and length > 0 and isinstance(ids, (list, tuple)) and ids:
+            low = max(low, ceil(length / len(ids)))
+            high = min(high, ceil(length / (len(ids) - 1)) - 1 if len(ids) > 1 else inf)
+    return low, high
+
+
+def block_tokens(head: Head, usual: int) -> tuple[int, tuple[str, ...]]:
+    """The size of the blocks that ``hash_ids`` stand for, and what to say of it.
+
+    It is ``usual`` if the rows allow it, else 512, 16 or the smallest power of two that they allow.
+    """
+    low, high = block_range(head.first)
+    for size in (usual, 512, 16, *(2**k for k in range(21))):
+        if low <= size <= high:
+            return size, ()
+    if low <= high:
+        return int(low), (f"hash_ids are taken for blocks of {low:g} tokens, which is no power of two.",)
+    return usual, (f"No one block size fits all hash_ids and input_length; hash_ids are taken for {usual} tokens.",)
+
+
+def layout(head: Head, per_second: float, usual_block: int, notes: tuple[str, ...] = ()) -> Layout:
+    """How to read rows of :data:`FIELDS`, with ``per_second`` of the file's units of time in a second."""
+    require(head, NUMBERS)
+    size, said = block_tokens(head, usual_block)
+    metadata = {"dated": dated(t / per_second for t in _times(head)), BLOCK_SIZE_KEY: size}
+    raw = {**dict.fromkeys(NUMBERS, pl.Float64()), "hash_ids": pl.List(pl.Int64())}
+    return Layout(raw, lambda frame: rows(frame, per_second), metadata, NAMES, (*notes, *said))
+
+
+def rows(frame: pl.DataFrame, per_second: float) -> pl.DataFrame:
+    """A workload's columns from :data:`FIELDS`."""
+    return frame.select(
+        pl.col("line"),
+        (finite(pl.col("timestamp")) / per_second).alias("arrival_s"),
+        tokens(pl.col("input_length")).alias("input_tokens"),
+        tokens(pl.col("output_length")).alias("output_tokens"),
+        prefix_blocks(frame["hash_ids"]),
+    )
+
+
+def prefix_blocks(ids: pl.Series) -> pl.Series:
+    """``hash_ids`` as ``prefix_blocks``: a prompt without any has none, and an id that is null is left out."""
+    if ids.null_count():
+        ids = ids.fill_null([])
+    if ids.explode(empty_as_null=False, keep_nulls=False).null_count():  # to leave them out takes ten times as long
+        ids = ids.list.drop_nulls()
+    return ids.alias("prefix_blocks")
+
+
+def _times(head: Head) -> list[Any]:
+    return [t for t in values_at(head.first, ("timestamp",)) if is_number(t)]
+
+
+def require(head: Head, names: Iterable[str]) -> None:
+    """Raises UsageError if the file has not all columns of ``names``."""
+    missing = [name for name in names if name not in head.columns]
+    if missing:
+        raise UsageError(f"{head.path}: no column {missing[0]!r}; it has {', '.join(head.columns) or 'no columns'}")
