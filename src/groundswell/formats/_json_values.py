@@ -69,19 +69,26 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e300 < value < 1e300
 
 
-def instants(text: pl.Series) -> pl.Series:
-    """Seconds since 1970 for each text, null where it is none.
+def instants(values: pl.Series) -> pl.Series:
+    """Seconds since 1970 for each value, null where it is none.
 
-    A text is a number of seconds, or of ms, µs or ns if it is large enough, or a date and time as ISO 8601 has them;
-    where it has no time zone it is taken for UTC. MongoDB's ``{"$date": …}`` around either is taken off.
+    A value is a number of seconds, or of ms, µs or ns if it is large enough, also as text, or a date and time, as such
+    or as ISO 8601 writes it; where it has no time zone it is taken for UTC. MongoDB's ``{"$date": …}`` is taken off.
 
     >>> instants(pl.Series(["1700000000123", "2023-11-14 22:13:20.123Z", "soon"])).to_list()
     [1700000000.123, 1700000000.123, None]
     """
+    if isinstance(values.dtype, pl.Datetime):
+        return values.dt.epoch("us").cast(pl.Float64) / 1e6
+    if values.dtype.is_numeric():
+        return _in_seconds(values.cast(pl.Float64))
+    return _instants_of_text(values.cast(pl.String))
+
+
+def _instants_of_text(text: pl.Series) -> pl.Series:
     if text.str.starts_with("{").any():
         text = text.str.extract(_MONGO_DATE).zip_with(text.str.starts_with("{").fill_null(False), text)
-    number = text.cast(pl.Float64, strict=False)
-    seconds = _in_seconds(number)
+    seconds = _in_seconds(text.cast(pl.Float64, strict=False))
     # Most files write all their dates alike; the slower ways are for those that do not.
     for way in (lambda t: t, _written_plainly):
         left = seconds.is_null() & text.is_not_null()
@@ -89,23 +96,15 @@ def instants(text: pl.Series) -> pl.Series:
             break
         date = way(text).str.strptime(pl.Datetime("us", "UTC"), _DATE, strict=False)
         seconds = seconds.zip_with(~left, date.dt.epoch("us").cast(pl.Float64) / 1e6)
-    return seconds.alias(text.name)
+    return seconds
 
 
 def _in_seconds(number: pl.Series) -> pl.Series:
-    frame = pl.DataFrame({"x": number})
-    size = pl.col("x").abs()
-    scaled = (
-        pl.when(size < _EARLIER_UNIT)
-        .then(pl.col("x"))
-        .when(size < _EARLIER_UNIT * 1e3)
-        .then(pl.col("x") / 1e3)
-        .when(size < _EARLIER_UNIT * 1e6)
-        .then(pl.col("x") / 1e6)
-        .when(size < _EARLIER_UNIT * 1e9)
-        .then(pl.col("x") / 1e9)
-    )
-    return frame.select(scaled.alias("x")).to_series()
+    size, x = pl.col("x").abs(), pl.col("x")
+    in_unit = pl.when(size < _EARLIER_UNIT).then(x)
+    for scale in (1e3, 1e6, 1e9):
+        in_unit = in_unit.when(size < _EARLIER_UNIT * scale).then(x / scale)
+    return pl.DataFrame({"x": number}).select(in_unit).to_series()
 
 
 def _written_plainly(text: pl.Series) -> pl.Series:

@@ -89,14 +89,14 @@ def layout(head: Head, per_second: float, usual_block: int, notes: tuple[str, ..
 
 
 def rows(frame: pl.DataFrame, per_second: float) -> pl.DataFrame:
-    """A workload's columns from :data:`FIELDS`."""
-    return frame.select(
+    """A workload's columns from :data:`FIELDS`; without prefix blocks where ``frame`` has no ids."""
+    columns = frame.select(
         pl.col("line"),
         (finite(pl.col("timestamp")) / per_second).alias("arrival_s"),
         tokens(pl.col("input_length")).alias("input_tokens"),
         tokens(pl.col("output_length")).alias("output_tokens"),
-        prefix_blocks(frame["hash_ids"]),
     )
+    return columns.hstack([prefix_blocks(frame["hash_ids"])]) if "hash_ids" in frame.columns else columns
 
 
 def prefix_blocks(ids: pl.Series) -> pl.Series:
