@@ -12,7 +12,7 @@ Fold = TypeVar("Fold")
 
 
 def folded(blocks: Iterable[Any], of: Callable[[Any], Fold], nothing: Fold, workers: int | None = None) -> Fold:
-    """``nothing + of(first) + of(second) + …``, with up to ``workers`` calls of ``of`` at a time: by default one a core.
+    """``nothing + of(first) + of(second) + …``, with up to ``workers`` calls of ``of`` at a time: one a core if not said.
 
     No more blocks than that are held. Adding happens in the caller's thread, and so does whatever makes the blocks.
     """
