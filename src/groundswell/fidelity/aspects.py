@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.fidelity.profile import GRID, PER_DOUBLING, Profile
-from groundswell.fidelity.resample import REPEATS, Aspect, judged, near
+from groundswell.fidelity.resample import REPEATS, Aspect, judged, lost, near
 from groundswell.stats.bins import Part
 
 Floats = NDArray[np.float64]
@@ -196,7 +196,7 @@ def _scatter(a: Points, b: Points, name: str, window_s: float, ratio: float) -> 
         noise.append(np.sqrt(max(float(-(u - v) @ within @ (u - v)), 0.0)))
     first, second_figure = (float(np.corrcoef(p.rate_per_s, p.mean_tokens)[0, 1]) for p in (a, b))
     distance = float(np.sqrt(max(energy, 0.0)))
-    return Aspect(key, what, first, second_figure, distance, float(np.quantile(noise, 0.95)))
+    return Aspect(key, what, first, second_figure, distance, lost(STRETCHES) * float(np.quantile(noise, 0.95)))
 
 
 def _standard(reference: Points, points: Points) -> Floats:

@@ -70,7 +70,17 @@ def noise_of(a: Floats, statistic: Statistic, distance: Distance, span_ratio: fl
     random = np.random.default_rng(m)
     size = max(round(m * span_ratio), FEWEST)
     drawn = [distance(statistic(a[near(m, m, random)]), statistic(a[near(m, size, random)])) for _ in range(REPEATS)]
-    return float(np.nanquantile(drawn, 0.95)) if np.isfinite(drawn).any() else np.nan
+    return lost(m) * float(np.nanquantile(drawn, 0.95)) if np.isfinite(drawn).any() else np.nan
+
+
+def reach(m: int) -> int:
+    """How far from its place a stretch may come."""
+    return max(m // 16, 2)
+
+
+def lost(m: int) -> float:
+    """What a distance must be multiplied with, since n neighbours vary around their own mean: √(n/(n-1))."""
+    return float(np.sqrt(1 + 1 / (2 * reach(m))))
 
 
 def near(m: int, size: int, random: np.random.Generator) -> Ints:
@@ -79,7 +89,6 @@ def near(m: int, size: int, random: np.random.Generator) -> Ints:
     The local bootstrap of Paparoditis and Politis (2002), which keeps a rhythm that is slow against a neighbourhood of
     an eighth of the span.
     """
-    place = (np.arange(size) * m // size) if size != m else np.arange(m)
-    reach = max(m // 16, 2)
-    drawn = np.abs(place + random.integers(-reach, reach + 1, size))
+    place = np.arange(size) * m // size
+    drawn = np.abs(place + random.integers(-reach(m), reach(m) + 1, size))
     return np.asarray(np.where(drawn >= m, 2 * (m - 1) - drawn, drawn))
