@@ -61,27 +61,30 @@ def _count(
 
 
 @compiled
-def _merge(client: Any, window: Any, sums: Any, factor: Any, pair_of: Any) -> Any:
-    """The pairs, in order of windows and time, with ``factor`` windows made one, moved to the front; how many."""
-    pairs, begin, current = 0, 0, np.int64(-1)
-    for i in range(client.size):
-        c, number = client[i], window[i] // factor
-        if number != current:
-            begin, current = pairs, number
+def _merge(
+    from_client: Any, from_window: Any, from_sums: Any, factor: Any,
+    pair_of: Any, client: Any, window: Any, sums: Any, pairs: Any, begin: Any,
+) -> Any:  # fmt: skip
+    """Add pairs, in order of windows and time, with ``factor`` windows made one, to the ``pairs`` that are there, of
+    which those from ``begin`` on are of the last window; the new ``pairs`` and ``begin``."""
+    for i in range(from_client.size):
+        c, number = from_client[i], from_window[i] // factor
+        if begin == pairs or window[begin] != number:
+            begin = pairs
         p = pair_of[c]
         if p < begin:
             pair_of[c] = pairs
             client[pairs], window[pairs] = c, number
-            sums[pairs] = sums[i]
+            sums[pairs] = from_sums[i]
             pairs += 1
         else:
-            gap = sums[i, _FIRST] - sums[p, _LAST]
-            sums[p, _LAST] = sums[i, _LAST]
-            sums[p, _GAP2] += gap * gap + sums[i, _GAP2]
-            sums[p, _REQUESTS] += sums[i, _REQUESTS]
+            gap = from_sums[i, _FIRST] - sums[p, _LAST]
+            sums[p, _LAST] = from_sums[i, _LAST]
+            sums[p, _GAP2] += gap * gap + from_sums[i, _GAP2]
+            sums[p, _REQUESTS] += from_sums[i, _REQUESTS]
             for k in range(_INPUT, _OUTPUT2 + 1):
-                sums[p, k] += sums[i, k]
-    return pairs
+                sums[p, k] += from_sums[i, k]
+    return pairs, begin
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +106,19 @@ class Pairs:
             np.concatenate([part.window for part in parts]),
             np.concatenate([part.sums for part in parts]),
         )
+
+    @classmethod
+    def room(cls, most: int) -> Pairs:
+        """Arrays for up to ``most`` pairs, yet to be filled."""
+        return cls(np.empty(most, np.uint32), np.empty(most, np.int64), np.empty((most, 8)))
+
+    def filled(self, pairs: int) -> Pairs:
+        """The first ``pairs`` of this room, whose arrays give the rest of their memory back."""
+        # A copy would touch as much memory again, which costs more than the counting.
+        self.client.resize(pairs, refcheck=False)
+        self.window.resize(pairs, refcheck=False)
+        self.sums.resize((pairs, 8), refcheck=False)
+        return self
 
     def __len__(self) -> int:
         return self.client.size
@@ -172,14 +188,20 @@ class ClientWindows:
             return cls()
         dtype = block.frame.schema["client"]
         assert isinstance(dtype, pl.Enum)  # noqa: S101 (a Workload's schema)
-        n = len(block)
-        room = Pairs(np.empty(n, np.uint32), np.empty(n, np.int64), np.empty((n, 8)))
-        pair_of = np.full(dtype.categories.len(), -1, np.int64)
-        pairs = _count(
-            block.arrival_s, block.client_code, block.input_tokens, block.output_tokens, float(width_s),
-            pair_of, room.client, room.window, room.sums,
-        )  # fmt: skip
-        return cls(float(width_s), dtype.categories, (Pairs.concat([room[:pairs]]),))._bounded()
+        return cls.counted(
+            block.arrival_s, block.client_code, dtype.categories, block.input_tokens, block.output_tokens, width_s
+        )
+
+    @classmethod
+    def counted(
+        cls, arrival_s: Floats, code: NDArray[np.uint32], clients: pl.Series, inputs: Any, outputs: Any, width_s: float
+    ) -> ClientWindows:
+        """The pairs of requests that rise in time, ``code`` being numbers into ``clients``: any senders, and any two
+        quantities of a request in the place of its tokens."""
+        room = Pairs.room(code.size)
+        pair_of = np.full(clients.len(), -1, np.int64)
+        pairs = _count(arrival_s, code, inputs, outputs, float(width_s), pair_of, room.client, room.window, room.sums)
+        return cls(float(width_s), clients, (room.filled(pairs),))._bounded()
 
     def __add__(self, other: ClientWindows) -> ClientWindows:
         if not self.parts or not other.parts:
@@ -204,7 +226,7 @@ class ClientWindows:
     def pairs(self) -> Pairs:
         """All pairs, in order of windows."""
         if not self.parts:
-            return Pairs(np.empty(0, np.uint32), np.empty(0, np.int64), np.empty((0, 8)))
+            return Pairs.room(0)
         return self.parts[0] if len(self.parts) == 1 else Pairs.concat(self.parts)
 
     @property
@@ -236,7 +258,7 @@ class ClientWindows:
         """The same in windows ``factor`` times as wide, as if they had been from the start."""
         if factor == 1 or not self.parts:
             return self
-        merged = _merged(Pairs.concat(self.parts), factor, self.clients.len())
+        merged = _merged(self.parts, factor, self.clients.len())
         return ClientWindows(self.width_s * factor, self.clients, (merged,))
 
     def _bounded(self) -> ClientWindows:
@@ -255,16 +277,23 @@ def _in_a_row(a: tuple[Pairs, ...], b: tuple[Pairs, ...], clients: int) -> tuple
     parts = (*a, *b)
     if then.window[0] == shared:
         begin, end = np.searchsorted(last.window, shared), np.searchsorted(then.window, shared, side="right")
-        both = _merged(Pairs.concat([last[begin:], then[:end]]), 1, clients)
+        both = _merged((last[begin:], then[:end]), 1, clients)
         parts = (*a[:-1], last[:begin], both, then[end:], *b[1:])
     parts = tuple(part for part in parts if len(part))
     return (Pairs.concat(parts),) if len(parts) > _MOST_PARTS else parts
 
 
-def _merged(pairs: Pairs, factor: int, clients: int) -> Pairs:
-    """The pairs with ``factor`` windows made one; their arrays are written to."""
-    left = _merge(pairs.client, pairs.window, pairs.sums, factor, np.full(clients, -1, np.int64))
-    return Pairs.concat([pairs[:left]])
+def _merged(parts: Sequence[Pairs], factor: int, clients: int) -> Pairs:
+    """The pairs of ``parts`` with ``factor`` windows made one."""
+    room = Pairs.room(sum(map(len, parts)))
+    pair_of = np.full(clients, -1, np.int64)
+    pairs, begin = 0, 0
+    for part in parts:
+        pairs, begin = _merge(
+            part.client, part.window, part.sums, factor,
+            pair_of, room.client, room.window, room.sums, pairs, begin,
+        )  # fmt: skip
+    return room.filled(pairs)
 
 
 def _numbered(parts: tuple[Pairs, ...], place: NDArray[np.uint32]) -> tuple[Pairs, ...]:

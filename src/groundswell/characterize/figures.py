@@ -8,6 +8,7 @@ nothing is None in :class:`groundswell.characterize.Characterization`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import nan
 
 from groundswell.stats.estimate import Estimate
 from groundswell.stats.fits import NONE, Curve, Fit, Floats
@@ -215,6 +216,13 @@ class ClientFigures:
     mix_explains: Estimate
     """The share of the variance of the whole's mean input over periods that is left when every client keeps its own
     all-time mean and only the mix of clients moves."""
+    window_s: float = 0.0
+    """The windows that CVs and explained variances are over: the setting's, shorter for a trace of few hours, longer
+    where memory asked for it."""
+    period_s: float = 0.0
+    """The periods that drifts are over: the setting's at most."""
+    cv_known: float = nan
+    """The share of requests that come from clients of whom there is a CV."""
 
 
 # --- modalities -------------------------------------------------------------------------------------------------------
@@ -380,3 +388,5 @@ class FailureFigures:
     load_ratio: Estimate
     """The failure rate in the busiest tenth of minutes (by requests) over that in the rest: above 1 where failures come
     with bursts."""
+    load_s: float = 60.0
+    """How long such a minute is: longer for a trace of more than six weeks."""
