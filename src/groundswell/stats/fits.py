@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.errors import UsageError
-from groundswell.stats.goodness import Values, bootstrap_p, distance
+from groundswell.stats.goodness import Values, bootstrap_p, distance, fitted
 from groundswell.stats.laws import CODES, Simple
 from groundswell.stats.mixture import Mixture
 from groundswell.stats.power_law import Zipf
@@ -105,7 +105,7 @@ def fit(
 
 def _fitted(family: str, values: Values) -> Law | None:
     if family in CODES:
-        return Simple.fitted(family, values.x, values.whole)
+        return fitted(family, values)
     if family == "zipf":
         return Zipf.fitted(values.number, values.count) if values.unit == 1.0 and values.lowest == 1.0 else None
     return Mixture.fitted(values.x)

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from groundswell.chance import compiled, stream_key, word_at
 from groundswell.stats.laws import CODES, Floats, Simple, draw, estimated, tails
+from groundswell.stats.rounded import estimated_rounded, spread
 
 REPLICATE_SIZE = 500
 """A bootstrap replicate has at most as many values: at more, the distance times √n has the same distribution."""
 _NEVER = 3.0  # even for a law that is known beforehand √n times the distance is beyond it in 3e-8 of samples only
+_COARSE = 0.002
+_LEAST_VALUE = 1e-290  # the logarithm of less is not to be trusted
 _TICKS = (1.0, 0.1, 0.01, 0.001)
 _OFF_TICK = 1e-3
 
@@ -25,8 +28,7 @@ class Values:
 
     Values that are all multiples of a tick (1, 0.1, 0.01 or 0.001) are counted in ticks and are ``whole``: they stand
     for something continuous that was rounded to the nearest tick, ``number`` are the different ones and ``count`` how
-    often each occurs; ``x`` are the values with those that are alike spread evenly over their cell, from half a tick
-    below to half a tick above (of 0: from 0). The least number, 0 or 1, holds all that lies below its cell. Values that
+    often each occurs, and ``x`` are the values spread over their cells (:mod:`groundswell.stats.rounded`). Values that
     are not whole are taken as they are, but a 0 as half the least value above 0.
     """
 
@@ -46,8 +48,8 @@ class Values:
             number = np.rint(x / tick)
             if (np.abs(x / tick - number) < _OFF_TICK).all():
                 return cls._whole(number, tick)
-        x[x == 0.0] = 0.5 * x[x > 0.0][0]
-        return cls(x, 1.0, False, np.empty(0), np.empty(0, np.int64))
+        x[x < _LEAST_VALUE] = max(0.5 * x[x > 0.0][0], _LEAST_VALUE)
+        return cls(x, 1.0, False, np.empty(0), np.empty(0, np.int64)) if x[0] < x[-1] else None
 
     @classmethod
     def _whole(cls, number: Floats, tick: float) -> Values | None:
@@ -65,26 +67,26 @@ class Values:
         return float(self.number[0] > 0) if self.whole else 0.0
 
     @property
+    def coarse(self) -> bool:
+        """Whether so much lies in the least number's cell that it matters where in it."""
+        return self.whole and bool(self.count[0] > _COARSE * self.n and self.number[0] <= self.lowest)
+
+    @property
     def cells(self) -> tuple[Floats, Floats]:
         """The bounds of each number's cell."""
         low = np.where(self.number <= self.lowest, 0.0, self.number - 0.5)
         return low, self.number + 0.5
 
 
-@compiled
-def spread(number: Any) -> Any:
-    """Rising whole numbers with those that are alike spread evenly from half below to half above; 0 from 0."""
-    x = np.empty(number.size)
-    begin = 0
-    while begin < number.size:
-        end = begin
-        while end < number.size and number[end] == number[begin]:
-            end += 1
-        low = max(number[begin] - 0.5, 0.0)
-        for i in range(begin, end):
-            x[i] = low + (number[begin] + 0.5 - low) * (i - begin + 0.5) / (end - begin)
-        begin = end
-    return x
+def fitted(family: str, values: Values) -> Simple:
+    """The law of two parameters of greatest likelihood."""
+    code = CODES[family]
+    if values.whole:
+        number = np.repeat(values.number, values.count)
+        a, b = estimated_rounded(code, number, values.lowest, values.coarse)
+    else:
+        a, b = estimated(code, values.x)
+    return Simple(family, float(a), float(b))
 
 
 def distance(below: Any, values: Values) -> float:
@@ -123,7 +125,9 @@ def _distance(code: Any, a: Any, b: Any, x: Any, whole: Any, lowest: Any) -> Any
 
 
 @compiled
-def _replicated(code: Any, a: Any, b: Any, size: Any, whole: Any, lowest: Any, key: Any, replicates: Any) -> Any:
+def _replicated(
+    code: Any, a: Any, b: Any, size: Any, whole: Any, lowest: Any, coarse: Any, key: Any, replicates: Any
+) -> Any:
     """The distances of ``replicates`` samples, drawn from the law, from the law that is fitted to each."""
     out = np.zeros(replicates)
     x = np.empty(size)
@@ -135,8 +139,8 @@ def _replicated(code: Any, a: Any, b: Any, size: Any, whole: Any, lowest: Any, k
         ordered = np.sort(x)
         if ordered[0] == ordered[-1]:
             continue  # nothing can be fitted to equal values; their distance counts as 0
-        shape, scale = estimated(code, spread(ordered) if whole else ordered, whole)
-        out[r] = _distance(code, shape, scale, ordered, whole, lowest)
+        first, second = estimated_rounded(code, ordered, lowest, coarse) if whole else estimated(code, ordered)
+        out[r] = _distance(code, first, second, ordered, whole, lowest)
     return out
 
 
@@ -150,7 +154,9 @@ def bootstrap_p(law: Simple, values: Values, ks: float, replicates: int, seed: i
         return 0.0
     size = min(values.n, REPLICATE_SIZE)
     key = np.uint64(stream_key(seed, "goodness", law.family))
-    drawn = _replicated(CODES[law.family], law.a, law.b, size, values.whole, values.lowest, key, replicates)
+    drawn = _replicated(
+        CODES[law.family], law.a, law.b, size, values.whole, values.lowest, values.coarse, key, replicates
+    )
     return float((drawn * _stephens(size) >= ks * _stephens(values.n)).mean())
 
 

@@ -19,34 +19,34 @@ from groundswell.stats.gammas import digamma, gamma_tails, trigamma
 
 Floats = NDArray[np.float64]
 
-CODES = {"exponential": 0, "gamma": 1, "weibull": 2, "lognormal": 3, "pareto": 4}
-_EXPONENTIAL, _GAMMA, _WEIBULL, _LOGNORMAL, _PARETO = range(5)
+EXPONENTIAL, GAMMA, WEIBULL, LOGNORMAL, PARETO = range(5)
+CODES = {"exponential": EXPONENTIAL, "gamma": GAMMA, "weibull": WEIBULL, "lognormal": LOGNORMAL, "pareto": PARETO}
 _LEAST_VALUE = 1e-300
 
 
 @compiled
-def estimated(code: Any, x: Any, whole: Any) -> Any:
-    """(a, b) of greatest likelihood for rising x > 0; ``whole``: x are rounded values spread over their cells."""
+def estimated(code: Any, x: Any) -> Any:
+    """(a, b) of greatest likelihood for rising x > 0, not all alike."""
     n = x.size
-    if code == _EXPONENTIAL:
+    if code == EXPONENTIAL:
         return x.mean(), 0.0
     log = np.log(x)
     middle = log.mean()
-    if code == _GAMMA:
+    if code == GAMMA:
         return _gamma(x.mean(), middle)
-    if code == _PARETO:
-        return _pareto(x, log, whole)
+    if code == PARETO:
+        return 1.0 / (middle - log[0]), x[0]
     squares = 0.0
     for i in range(n):
         squares += (log[i] - middle) ** 2
     sigma = math.sqrt(squares / n)
-    return _weibull(log, middle, sigma) if code == _WEIBULL else (middle, sigma)
+    return _weibull(log, middle, sigma) if code == WEIBULL else (middle, sigma)
 
 
 @compiled
 def _gamma(mean: Any, log_mean: Any) -> Any:
     """Minka, "Estimating a Gamma distribution", 2002: Newton's method on 1/shape."""
-    s = math.log(mean) - log_mean
+    s = max(math.log(mean) - log_mean, 1e-12)  # rounding leaves nothing of it where values hardly differ
     shape = (3.0 - s + math.sqrt((s - 3.0) ** 2 + 24.0 * s)) / (12.0 * s)
     for _ in range(50):
         rise = (math.log(shape) - digamma(shape) - s) / (shape * shape * (1.0 / shape - trigamma(shape)))
@@ -81,44 +81,18 @@ def _weibull(log: Any, middle: Any, sigma: Any) -> Any:
 
 
 @compiled
-def _pareto(x: Any, log: Any, whole: Any) -> Any:
-    """Continuous: from the least value. Rounded: the tail beyond the least cell says alpha; the share of that cell, how
-    far down in it the law begins.
-    """
-    n = x.size
-    least = x[0]
-    if whole:
-        cell = math.floor(x[0] + 0.5)
-        above = n
-        while above > 0 and x[n - above] < cell + 0.5:
-            above -= 1
-        if above > 0:
-            edge = math.log(cell + 0.5)
-            alpha = above / (log[n - above :].sum() - above * edge)
-            least = math.exp(edge + math.log(above / n) / alpha)
-            bottom = max(cell - 0.5, min(cell, 1.0))
-            if least >= bottom:
-                return alpha, least
-            least = bottom
-    total = 0.0
-    for i in range(n):
-        total += max(log[i] - math.log(least), 0.0)
-    return n / total, least
-
-
-@compiled
 def tails(code: Any, a: Any, b: Any, x: Any) -> Any:
     """(P(X <= x), P(X > x)), each to full relative precision where it is the smaller."""
     if x <= 0.0:
         return 0.0, 1.0
-    if code == _GAMMA:
+    if code == GAMMA:
         return gamma_tails(a, x / b)
-    if code == _LOGNORMAL:
+    if code == LOGNORMAL:
         z = (math.log(x) - a) / (b * math.sqrt(2.0))
         return 0.5 * math.erfc(-z), 0.5 * math.erfc(z)
-    if code == _EXPONENTIAL:
+    if code == EXPONENTIAL:
         power = x / a
-    elif code == _WEIBULL:
+    elif code == WEIBULL:
         power = math.exp(a * math.log(x / b))
     else:
         power = a * max(math.log(x / b), 0.0)
@@ -128,16 +102,16 @@ def tails(code: Any, a: Any, b: Any, x: Any) -> Any:
 @compiled
 def draw(code: Any, a: Any, b: Any, state: Any) -> Any:
     """(next state, a draw above 0)."""
-    if code == _LOGNORMAL:
+    if code == LOGNORMAL:
         state, z = normal(state)
         return state, math.exp(a + b * z)
-    if code == _GAMMA:
+    if code == GAMMA:
         state, x = gamma(state, a)
         return state, max(x * b, _LEAST_VALUE)
     state, x = exponential(state)
-    if code == _EXPONENTIAL:
+    if code == EXPONENTIAL:
         return state, a * x
-    if code == _WEIBULL:
+    if code == WEIBULL:
         return state, max(b * math.exp(math.log(x) / a), _LEAST_VALUE)
     return state, b * math.exp(x / a)
 
@@ -157,12 +131,6 @@ class Simple:
     family: str
     a: float
     b: float
-
-    @classmethod
-    def fitted(cls, family: str, x: Floats, whole: bool) -> Simple:
-        """The law of greatest likelihood for rising x > 0, of at least two different values."""
-        a, b = estimated(CODES[family], x, whole)
-        return cls(family, float(a), float(b))
 
     @property
     def free(self) -> int:
