@@ -1,0 +1,79 @@
+"""When requests come: rate and burstiness over time, families of gaps, dispersion over scales, rhythm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from groundswell.characterize._dispersion import Counts, autocorrelation
+from groundswell.characterize._gaps import WindowArrivals, best_and_accepted, clock_tick_s, gap_curve, gap_windows
+from groundswell.characterize._rhythm import Hours, rhythm
+from groundswell.characterize._windows import Windows, cv_shift, mean_cv, rate_shift, series
+from groundswell.characterize.figures import ArrivalFigures
+from groundswell.characterize.setting import Setting
+from groundswell.stats.fits import Curve
+from groundswell.table import Workload
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """What is known of the arrivals of consecutive blocks. ``a + b`` is that of a's blocks and then b's.
+
+    Memory grows with the windows and hours of the span in which something arrives, not with the requests.
+    """
+
+    windows: Windows = field(default_factory=Windows)
+    kept: WindowArrivals = field(default_factory=WindowArrivals)
+    counts: Counts = field(default_factory=Counts)
+    hours: Hours = field(default_factory=Hours)
+
+    @classmethod
+    def of(cls, block: Workload, setting: Setting) -> Fold:
+        """The arrivals of one block."""
+        if not len(block):
+            return cls()
+        arrival_s = block.arrival_s
+        windows = Windows.of(arrival_s, setting.window_s)
+        return cls(windows, WindowArrivals.of(arrival_s, windows), Counts.of(arrival_s), Hours.of(arrival_s, setting))
+
+    def __add__(self, other: Fold) -> Fold:
+        windows = self.windows + other.windows
+        kept = self.kept.joined(other.kept, windows)
+        return Fold(windows, kept, self.counts + other.counts, self.hours + other.hours)
+
+    def finish(self, setting: Setting, sample: pl.DataFrame) -> ArrivalFigures | None:
+        """The figures; the ``sample`` of rows tells the clock's resolution. None if nothing arrived."""
+        windows = self.windows
+        if not windows.number.size:
+            return None
+        requests = int(windows.size.sum())
+        first_s, last_s = windows.first_s, windows.last_s
+        tick_s = clock_tick_s(windows.zeros / max(requests - 1, 1), sample["arrival_s"].to_numpy())
+        example, tested = gap_windows(self.kept, windows, setting.seed)
+        best, accepted = best_and_accepted(tested)
+        found = rhythm(self.hours, first_s, last_s, self.counts.jitter(), setting)
+        return ArrivalFigures(
+            requests=requests,
+            span_s=last_s - first_s,
+            window_s=setting.window_s,
+            rate_per_s=self.counts.rate_per_s(first_s, last_s),
+            cv=mean_cv(windows),
+            rate=series(windows, "rate"),
+            window_cv=series(windows, "cv"),
+            example=example,
+            example_gaps=gap_curve(self.kept.of_busiest(windows)) if example else Curve(),
+            windows=tested,
+            best=best,
+            accepted=accepted,
+            dispersion=self.counts.dispersion(tick_s),
+            autocorrelation=autocorrelation(self.counts, tick_s),
+            day=found.day,
+            day_ratio=found.day_ratio,
+            day_strength=found.day_strength,
+            week=found.week,
+            week_strength=found.week_strength,
+            rate_shift=rate_shift(windows),
+            cv_shift=cv_shift(windows),
+            tick_s=tick_s,
+        )
