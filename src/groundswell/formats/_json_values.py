@@ -10,20 +10,16 @@ import polars as pl
 
 from groundswell.errors import UsageError
 from groundswell.formats.layout import Head
+from groundswell.formats.layout.times import unix_s
 
 Path = tuple[str, ...]
 """Where in an object a value is: ``("usage", "prompt_tokens")``."""
-
-UNNAMED = "unnamed"
-"""The client of a request that names none, in a trace that otherwise does."""
 
 _LARGEST = 2**31 - 1
 _YEAR_2000_S, _YEAR_2100_S = 946_684_800.0, 4_102_444_800.0
 _EARLIER_UNIT = 1e11
 """Above this a number of seconds since 1970 lies in the year 5138 or later: it was counted in a smaller unit."""
 
-_DATE = "%Y-%m-%dT%H:%M:%S%.f%#z"
-_LIKE_A_DATE = r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d+))?\s*(?:[Zz]|UTC|([+-]\d\d):?(\d\d))?$"
 _MONGO_DATE = r'"\$date":\s*(?:\{"\$numberLong":\s*)?"?([^"}]+)'
 
 
@@ -89,29 +85,15 @@ def _instants_of_text(text: pl.Series) -> pl.Series:
     if text.str.starts_with("{").any():
         text = text.str.extract(_MONGO_DATE).zip_with(text.str.starts_with("{").fill_null(False), text)
     seconds = _in_seconds(text.cast(pl.Float64, strict=False))
-    # Most files write all their dates alike; the slower ways are for those that do not.
-    for way in (lambda t: t, _written_plainly):
-        left = seconds.is_null() & text.is_not_null()
-        if not left.any():
-            break
-        date = way(text).str.strptime(pl.Datetime("us", "UTC"), _DATE, strict=False)
-        seconds = seconds.zip_with(~left, date.dt.epoch("us").cast(pl.Float64) / 1e6)
-    return seconds
+    if seconds.null_count() == text.null_count():
+        return seconds
+    return pl.select(pl.coalesce(seconds, unix_s(pl.lit(text)))).to_series()
 
 
 def _in_seconds(number: pl.Series) -> pl.Series:
     x = pl.col("x")
     units = (pl.when(x.abs() < _EARLIER_UNIT * per_second).then(x / per_second) for per_second in (1, 1e3, 1e6, 1e9))
     return pl.DataFrame({"x": number}).select(pl.coalesce(*units)).to_series()
-
-
-def _written_plainly(text: pl.Series) -> pl.Series:
-    """Dates in any of ISO 8601's ways, as ``2023-11-14T22:13:20.123+00:00``."""
-    found = text.str.extract_groups(_LIKE_A_DATE).struct.unnest()
-    day, clock, fraction, hours, minutes = (pl.col(name) for name in found.columns)
-    zone = pl.concat_str(hours.fill_null("+00"), pl.lit(":"), minutes.fill_null("00"))
-    plain = pl.concat_str(day, pl.lit("T"), clock, pl.lit("."), fraction.str.slice(0, 9).fill_null("0"), zone)
-    return found.select(plain).to_series()
 
 
 def values_at(rows: Iterable[Mapping[str, Any]], path: Path) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundswell.formats import FORMATS, Sink, _timed_trace
 from groundswell.formats._blocks import BLOCK_SIZE_KEY, BlockIds
-from groundswell.formats._json_values import UNNAMED, is_json, turn_number
+from groundswell.formats._json_values import is_json, turn_number
 from groundswell.formats._lines import JsonLines, input_length, second
 from groundswell.formats.layout import Head, Layout
 from groundswell.table import Workload
@@ -80,7 +80,7 @@ class Bailian:
 
         def rows(frame: pl.DataFrame) -> pl.DataFrame:
             columns: list[pl.Expr | pl.Series] = [
-                pl.col("type").fill_null(UNNAMED).alias("client"),
+                pl.col("type").alias("client"),
                 roots.of(frame["chat_id"], frame["parent_chat_id"]).alias("conversation"),
             ]
             if has_turns:

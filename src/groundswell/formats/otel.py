@@ -17,7 +17,7 @@ from groundswell.errors import UsageError
 from groundswell.formats import FORMATS, Sink, _spans
 from groundswell.formats._clock import unix_start
 from groundswell.formats._ids import id_numbers
-from groundswell.formats._json_values import UNNAMED, instants, is_json, tokens
+from groundswell.formats._json_values import instants, is_json, tokens
 from groundswell.formats._lines import JsonLines, input_length
 from groundswell.formats.layout import Head, Layout
 from groundswell.table import Workload
@@ -117,7 +117,7 @@ def _requests(spans: pl.DataFrame, seen: _Seen) -> pl.DataFrame:
     columns: list[pl.Expr | pl.Series] = [
         pl.col("line"),
         instants(requests["start"]).alias("arrival_s"),
-        pl.coalesce(*(USER if seen.users else (SERVICE,)), pl.lit(UNNAMED)).alias("client"),
+        pl.coalesce(*(USER if seen.users else (SERVICE,))).alias("client"),
         _count(INPUT, failed).alias("input_tokens"),
         _count(OUTPUT, failed).alias("output_tokens"),
         pl.coalesce(*MODEL).alias("model"),

@@ -18,7 +18,6 @@ from groundswell.errors import UsageError
 from groundswell.formats import FORMATS
 from groundswell.formats._ids import id_numbers
 from groundswell.formats._json_values import (
-    UNNAMED,
     check_chars_per_token,
     estimated_tokens,
     found,
@@ -132,7 +131,7 @@ class _Reader:
         told = frame.select(
             pl.col("line"),
             (instants(frame[self.time]) if self.time else pl.lit(None, pl.Float64)).alias("told_s"),
-            *([pl.col(self.user).cast(pl.String).fill_null(UNNAMED).alias("client")] if self.user else []),
+            *([pl.col(self.user).cast(pl.String).alias("client")] if self.user else []),
             self._named(frame),
             *(pl.col(name) for name in self.models),
             *(self._measured(name) for name in self.talks),
