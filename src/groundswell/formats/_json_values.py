@@ -97,13 +97,24 @@ def _in_seconds(number: pl.Series) -> pl.Series:
 
 
 def values_at(rows: Iterable[Mapping[str, Any]], path: Path) -> Iterator[Any]:
-    """The values at ``path`` in those of ``rows`` that have one which is not null."""
+    """The values at ``path`` in those of ``rows`` that have one: null and a text without letters are none."""
     for row in rows:
         value: Any = row
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
-        if value is not None:
+        if value is not None and value != "":
             yield value
+
+
+def texts_at(rows: Iterable[Mapping[str, Any]], path: Path) -> pl.Series:
+    """The values at ``path`` as they would be read into a column of text."""
+    texts = [str(value).encode(errors="replace").decode() for value in values_at(rows, path)]
+    return pl.Series(texts, dtype=pl.String)
+
+
+def filled(text: pl.Series) -> pl.Series:
+    """``text``, null where it is empty."""
+    return text.to_frame("x").select(pl.when(pl.col("x") != "").then("x")).to_series()
 
 
 def found(rows: Iterable[Mapping[str, Any]], paths: Iterable[Path]) -> tuple[Path, ...]:
