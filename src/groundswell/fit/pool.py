@@ -1,0 +1,170 @@
+"""From a fold to a pool: who sends, how much in each window and how evenly, and how long requests are in each slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundswell.characterize.setting import DAY_S
+from groundswell.clients import ClientPool
+from groundswell.clients.names import distinct
+from groundswell.compose.shapes import WELL_BELOW
+from groundswell.errors import UsageError
+from groundswell.fit.cells import Cells
+from groundswell.fit.families import FAMILIES, GAMMA, choose
+from groundswell.fit.fold import Fold
+from groundswell.fit.likeness import Roster, enrol, traits_of
+from groundswell.fit.setting import FitSetting, Grid
+from groundswell.fit.sharing import spread, stretches
+from groundswell.fit.tables import Lengths, build
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MOST_CELLS = 10**8
+"""Of senders times windows: some 2 GB in a pool."""
+_LEAST_CV = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """The pool, and what it was made of."""
+
+    pool: ClientPool
+    roster: Roster
+    lengths: Lengths
+    own: Cells
+    """The windows of the trace's clients, by client."""
+    gaps: Cells
+    """The windows of the senders, by sender."""
+    requests: Ints
+    """Of each sender and window, as the trace has them: [P, W]."""
+
+
+def assemble(fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any]) -> Assembled:
+    """The pool of a folded trace."""
+    cells = fold.all_cells
+    low, high = int(cells.window.min()), int(cells.window.max())
+    windows = high - low + 1
+    roster = enrol(fold.requests, _traits(fold, cells, grid), setting.few, setting.min_group)
+    if len(roster) * windows > MOST_CELLS:
+        raise UsageError(
+            f"{len(roster):,} clients over {windows:,} windows of {setting.window_s:g} s are too many for a pool; "
+            "take a longer window, or pool more of the clients with a larger min-requests"
+        )
+    slot = grid.slot(np.arange(low, high + 1))
+    requests = np.zeros((len(roster), windows), np.int64)
+    np.add.at(requests, (roster.of[cells.client], cells.window - low), cells.requests.astype(np.int64))
+    by_slot = np.zeros((len(roster), int(slot[-1] - slot[0]) + 1), np.int64)
+    np.add.at(by_slot.T, slot - slot[0], requests.T)
+    stretch = stretches(by_slot, setting.min_group)
+    sent = spread(requests, stretch[:, slot - slot[0]], setting.min_group)
+    lengths = build(fold.lengths, roster, stretch, int(slot[0]), setting.min_group)
+    gaps = _gaps_of_senders(fold, cells, roster, grid)
+    bursts = _bursts(gaps, sent, low, setting)
+    pool = ClientPool(
+        names=_names(fold, roster, setting),
+        rate_per_s=sent / setting.window_s,
+        **bursts,
+        families=FAMILIES,
+        stated=np.zeros(len(roster), np.bool_),
+        fields=lengths.fields,
+        table=lengths.table,
+        lengths=lengths.tables,
+        start_s=float(grid.start_s(low)),
+        window_s=setting.window_s,
+        slot_s=setting.slot_s,
+        origin=origin,
+    )
+    return Assembled(pool, roster, lengths, cells, gaps, requests)
+
+
+def _traits(fold: Fold, cells: Cells, grid: Grid) -> Floats:
+    """What clients are compared by, (clients, traits)."""
+    clients = fold.requests.size
+    angle = 2 * np.pi * ((grid.start_s(cells.window) + grid.window_s / 2) % DAY_S) / DAY_S
+    sent = np.maximum(fold.requests, 1)
+    hours = [np.bincount(cells.client, cells.requests * wave(angle), clients) / sent for wave in (np.cos, np.sin)]
+    totals = []
+    for field in ("input_tokens", "output_tokens"):
+        frame = fold.lengths[field].frame
+        totals.append(np.bincount(frame["client"].to_numpy(), frame["total"].to_numpy(), clients))
+    return traits_of(fold.requests, totals, np.column_stack(hours))
+
+
+def _gaps_of_senders(fold: Fold, cells: Cells, roster: Roster, grid: Grid) -> Cells:
+    """The cells of senders: a client's own, or those of a group's requests in one stream."""
+    alone = np.zeros(roster.of.size, np.bool_)
+    alone[roster.alone[roster.alone >= 0]] = True
+    own = cells.where(alone[cells.client]).numbered(roster.of)
+    code, arrival_s = fold.arrivals_of_few
+    sender = roster.of[code]
+    pooled = (roster.alone < 0)[sender]
+    streams = Cells.of(arrival_s[pooled], sender[pooled].astype(np.uint32), grid.window(arrival_s[pooled]), len(roster))
+    return Cells.joined([own, streams])
+
+
+def _bursts(gaps: Cells, sent: Floats, low: int, setting: FitSetting) -> dict[str, Any]:
+    """CV, family and its parameters of each window of the pool in which something is sent.
+
+    A window of fewer than two gaps, or of fewer requests than a figure may rest on, has its sender's usual CV and
+    family.
+    """
+    senders = sent.shape[0]
+    k = setting.min_group
+    chosen = choose(gaps, senders, k)
+    cv = gaps.cv
+    known = np.isfinite(cv) & (gaps.requests >= k)
+    usual = _usual_cv(gaps, senders, k)
+    on = sent > 0
+    out = {
+        "cv": np.where(on, usual[:, None], np.nan),
+        "family": np.where(on, chosen.of_client[:, None], 0),
+        "first_parameter": np.full(sent.shape, np.nan),
+        "second_parameter": np.full(sent.shape, np.nan),
+    }
+    at = (gaps.client[known].astype(np.int64), gaps.window[known] - low)
+    cv, mean_s, n = cv[known], gaps.gap_s[known] / gaps.gaps[known], gaps.requests[known]
+    # Only Gamma windows can say that their client was there for a part of them: see compose.shapes.
+    partly = (mean_s > 0) & (mean_s * n / setting.window_s < WELL_BELOW / (1.0 + cv**2 / n))
+    family = np.where(partly, GAMMA, chosen.family[known])
+    squared = np.maximum(cv, _LEAST_CV) ** 2
+    told = mean_s > 0
+    choices = (
+        (1.0 / squared, mean_s * squared),
+        (chosen.weibull_shape[known], chosen.weibull_scale_s[known]),
+        (np.full(n.size, np.nan), np.full(n.size, np.nan)),
+    )
+    out["cv"][at], out["family"][at] = cv, family
+    for i, parameter in enumerate(("first_parameter", "second_parameter")):
+        out[parameter][at] = np.where(told, np.choose(family, [choice[i] for choice in choices]), np.nan)
+    return {name: column.astype(np.uint8 if name == "family" else np.float32) for name, column in out.items()}
+
+
+def _usual_cv(gaps: Cells, senders: int, k: int) -> Floats:
+    """The mean of each sender's CVs over its windows, by gaps; 1 where they rest on fewer than ``k`` requests."""
+    cv = gaps.cv
+    known = np.isfinite(cv)
+    of, weight = gaps.client[known], gaps.gaps[known]
+    total = np.bincount(of, weight, senders)
+    rests_on = np.bincount(of, gaps.requests[known], senders)
+    told = (total > 0) & (rests_on >= k)
+    return np.where(told, np.bincount(of, weight * cv[known], senders) / np.where(total > 0, total, 1.0), 1.0)
+
+
+def _names(fold: Fold, roster: Roster, setting: FitSetting) -> tuple[str, ...]:
+    """``client-N`` and ``group-N``, each numbered from the busiest on; or clients' own names."""
+    single = roster.alone >= 0
+    numbers = np.where(single, np.cumsum(single), np.cumsum(~single)).tolist()
+    names = [f"{'client' if one else 'group'}-{number}" for one, number in zip(single.tolist(), numbers, strict=True)]
+    if setting.names == "keep":
+        own = fold.clients.to_list()
+        names = [own[c] if c >= 0 else name for c, name in zip(roster.alone.tolist(), names, strict=True)]
+        # a client of the trace may be called as a group is; it comes first, and so keeps its name
+        order = np.argsort(~single, kind="stable")
+        told = distinct([names[i] for i in order])
+        names = [name for _, name in sorted(zip(order.tolist(), told, strict=True))]
+    return tuple(names)

@@ -1,0 +1,173 @@
+"""The fit as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from groundswell.clients import ClientPool
+from groundswell.errors import DataError
+from groundswell.fit.cost import Cost, costs
+from groundswell.fit.fold import LEFT_BEHIND, Fold
+from groundswell.fit.joint import rank_correlation
+from groundswell.fit.lengths import EXACT_BITS
+from groundswell.fit.pool import Assembled, assemble
+from groundswell.fit.setting import FitSetting, Grid
+from groundswell.lengths import LARGEST_TOKENS
+from groundswell.stats.estimate import Estimate
+from groundswell.stats.folding import folded
+from groundswell.table import Workload
+from groundswell.units import show_duration
+
+_MOST_ZEROS = 0.1  # of gaps, before a clock's tick is spoken of
+_WEAK = 0.05  # a rank correlation that need not be put back
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A pool fitted to a trace, what merging cost, and what a reader should know, one line each.
+
+    ``requests`` and ``clients`` are the trace's. ``joint`` is the rank correlation of input and output within clients,
+    which the pool does not hold: generation puts it back with ``joint="rank:RHO"``, as :attr:`joint_option` says.
+    """
+
+    pool: ClientPool
+    cost: tuple[Cost, ...]
+    notes: tuple[str, ...]
+    joint: Estimate
+    requests: int
+    clients: int
+
+    @property
+    def joint_option(self) -> str:
+        """What ``compose`` and ``--joint`` are to be told: ``rank:0.31``, or ``independent``."""
+        strong = self.joint.known and abs(self.joint.value) >= _WEAK and (self.joint.low > 0 or self.joint.high < 0)
+        return f"rank:{self.joint.value:.2f}" if strong else "independent"
+
+
+def fit_pool(
+    blocks: Iterable[Workload], setting: FitSetting | None = None, *, metadata: Mapping[str, Any] | None = None
+) -> Fitted:
+    """The pool of a trace, given as blocks in order of time.
+
+    ``metadata`` is the trace's; that of the first block if not given. Raises :class:`DataError` for a trace without
+    requests, and :class:`UsageError` where the setting asks for what the trace cannot give.
+    """
+    setting = setting or FitSetting()
+    first, rest = _opened(blocks)
+    known = first.metadata if metadata is None else metadata
+    grid = setting.grid(known)
+    fold = folded(chain([first], rest), lambda block: Fold.of(block, grid, setting.few - 1), Fold())
+    if not fold.cells:
+        raise DataError("the trace holds no request, so there is no client to fit")
+    made = assemble(fold, setting, grid, _origin(setting, known))
+    joint = rank_correlation(fold.sample.frame, grid)
+    sends = int((fold.requests > 0).sum())
+    notes = _notes(fold, setting, grid, made)
+    return Fitted(made.pool, costs(fold, made), notes, joint, int(fold.requests.sum()), sends)
+
+
+def _opened(blocks: Iterable[Workload]) -> tuple[Workload, Iterator[Workload]]:
+    stream = iter(blocks)
+    for first in stream:
+        return first, stream
+    raise DataError("the trace holds no block, so there is no client to fit")
+
+
+def _origin(setting: FitSetting, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the pool says it comes from: nothing of the trace's own names where clients are numbered."""
+    origin: dict[str, Any] = {
+        "kind": "fit",
+        "min_requests": setting.min_requests,
+        "min_group": setting.min_group,
+        "align": setting.align,
+    }
+    if setting.names == "keep":
+        origin |= {key: metadata[key] for key in ("source", "client_is") if isinstance(metadata.get(key), str)}
+    return origin
+
+
+def _notes(fold: Fold, setting: FitSetting, grid: Grid, made: Assembled) -> tuple[str, ...]:
+    return tuple(
+        note
+        for note in (
+            _on_ends(fold, grid, made.pool),
+            _on_groups(fold, setting, made),
+            _on_ticks(made),
+            _on_left_behind(fold),
+            _on_lengths(fold, made),
+        )
+        if note
+    )
+
+
+def _on_ends(fold: Fold, grid: Grid, pool: ClientPool) -> str:
+    """That the windows at the ends are covered in part."""
+    covered_s = fold.last_s - fold.first_s
+    begins_s = fold.first_s + grid.shift_s + grid.origin_s
+    if covered_s >= pool.span_s - 0.05 * pool.window_s:
+        return ""
+    return (
+        f"the trace's {show_duration(covered_s)} from {show_duration(np.floor(begins_s))} lie in "
+        f"{show_duration(pool.span_s)} of whole windows; those at the ends hold what was sent, so the pool's mean rate "
+        f"is {covered_s / pool.span_s:.1%} of the trace's"
+    )
+
+
+def _on_groups(fold: Fold, setting: FitSetting, made: Assembled) -> str:
+    """Who was pooled."""
+    roster = made.roster
+    groups = int((roster.members > 1).sum())
+    if not groups:
+        return ""
+    pooled = roster.members > 1
+    small = (roster.of >= 0) & pooled[roster.of] & (fold.requests < setting.few)
+    share = fold.requests[small].sum() / fold.requests.sum()
+    return (
+        f"{int(small.sum()):,} of {int((fold.requests > 0).sum()):,} clients sent fewer than {setting.few} requests, "
+        f"{share:.1%} of all; they are pooled into {groups} group{'s' * (groups > 1)} by rate, lengths and time of day"
+    )
+
+
+def _on_ticks(made: Assembled) -> str:
+    gaps, zeros = made.own.gaps.sum(), made.own.zeros.sum()
+    if not zeros > _MOST_ZEROS * gaps:
+        return ""
+    return (
+        f"{zeros / gaps:.0%} of a client's gaps are 0, as a clock that ticks makes them: "
+        "CVs and families below the tick are the clock's"
+    )
+
+
+def _on_left_behind(fold: Fold) -> str:
+    """What the trace has and a pool does not."""
+    if not fold.left_behind:
+        return ""
+    what = [LEFT_BEHIND[name] for name in LEFT_BEHIND if name in fold.left_behind]
+    said = f"the trace has {' and '.join(what)}, for which a pool has no place"
+    if "conversation" in fold.left_behind:
+        said += "; turns become requests of their own, as close together as the client's windows have them"
+    if fold.failed:
+        said += f"; the {fold.failed:,} requests that failed are in it with the lengths they had"
+    return said
+
+
+def _on_lengths(fold: Fold, made: Assembled) -> str:
+    """Where lengths are not exact."""
+    said = []
+    coarse = {name: tally.bits for name, tally in fold.lengths.items() if tally.bits < EXACT_BITS}
+    if coarse:
+        bits = min(coarse.values())
+        said.append(
+            f"{', '.join(coarse)} have so many different values that neighbours within {2.0 ** (1 - bits):.1%} share "
+            "their mean"
+        )
+    if fold.too_long:
+        said.append(f"{fold.too_long:,} lengths above {LARGEST_TOKENS:,} tokens were cut to that")
+    if made.lengths.left_out:
+        said.append(f"too few requests have {', '.join(made.lengths.left_out)} to be in a pool that is shared")
+    return "; ".join(said)
