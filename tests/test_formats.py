@@ -18,7 +18,7 @@ from groundswell._version import __version__
 from groundswell.errors import DataError, UsageError
 from groundswell.formats import FORMATS
 from groundswell.table import Workload
-from workloads import cut, random_workload
+from workloads import WRITTEN, cut, random_workload
 
 ROOT = Path(__file__).resolve().parent.parent
 WHOLE = random_workload(3000, reason=True, items=True)
@@ -34,6 +34,23 @@ HEADS = {
     "aiperf": '{"timestamp":0.0,"input_length":513,"output_length":10}\n'
     '{"timestamp":1.235,"input_length":16,"output_length":20}\n'
     '{"timestamp":12500.0,"input_length":1,"output_length":30}\n',
+    "bailian": '{"chat_id":0,"parent_chat_id":-1,"timestamp":0.0,"input_length":513,"output_length":10,"type":"a",'
+    '"turn":1,"hash_ids":['
+    + ",".join(map(str, range(33)))
+    + ']}\n{"chat_id":1,"parent_chat_id":-1,"timestamp":0.001235,"input_length":16,"output_length":20,"type":"b,c",'
+    '"turn":1,"hash_ids":[33]}\n'
+    '{"chat_id":2,"parent_chat_id":-1,"timestamp":12.5,"input_length":1,"output_length":30,"type":"a",'
+    '"turn":1,"hash_ids":[34]}\n',
+    "gateway": '{"timestamp":"2023-11-16T00:00:00.000000Z","user":"a",'
+    '"usage":{"prompt_tokens":513,"completion_tokens":10}}\n'
+    '{"timestamp":"2023-11-16T00:00:00.001235Z","user":"b,c","usage":{"prompt_tokens":16,"completion_tokens":20}}\n'
+    '{"timestamp":"2023-11-16T00:00:12.500000Z","user":"a","usage":{"prompt_tokens":1,"completion_tokens":30}}\n',
+    "otel": '{"trace_id":"1","span_id":"1","start_time":"2023-11-16T00:00:00.000000Z","attributes":'
+    '{"gen_ai.operation.name":"chat","gen_ai.usage.input_tokens":513,"gen_ai.usage.output_tokens":10,"user.id":"a"}}\n'
+    '{"trace_id":"2","span_id":"2","start_time":"2023-11-16T00:00:00.001235Z","attributes":'
+    '{"gen_ai.operation.name":"chat","gen_ai.usage.input_tokens":16,"gen_ai.usage.output_tokens":20,"user.id":"b,c"}}\n'
+    '{"trace_id":"3","span_id":"3","start_time":"2023-11-16T00:00:12.500000Z","attributes":'
+    '{"gen_ai.operation.name":"chat","gen_ai.usage.input_tokens":1,"gen_ai.usage.output_tokens":30,"user.id":"a"}}\n',
     "azure": "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 00:00:00.0000000,513,10\r\n"
     "2023-11-16 00:00:00.0012350,16,20\r\n2023-11-16 00:00:12.5000000,1,30\r\n",
     "csv": 'arrival_s,client,input_tokens,output_tokens\n0.0,a,513,10\n0.0012346,"b,c",16,20\n12.5,a,1,30\n',
@@ -68,10 +85,10 @@ def test_a_format_is_byte_for_byte_this(name: str, tmp_path: Path) -> None:
 
 
 def test_every_text_format_has_its_bytes_above() -> None:
-    assert set(HEADS) == set(FORMATS) - {"parquet"}
+    assert set(HEADS) == set(WRITTEN) - {"parquet"}
 
 
-@pytest.mark.parametrize("name", tuple(FORMATS))
+@pytest.mark.parametrize("name", WRITTEN)
 def test_bytes_do_not_depend_on_how_the_rows_are_cut(name: str, tmp_path: Path) -> None:
     (tmp_path / "whole").write_bytes(written(WHOLE, tmp_path, name).read_bytes())
     for places in ([0], [3000], [1, 2, 700], range(0, 3000, 97)):
@@ -86,7 +103,7 @@ def test_parquet_larger_than_a_row_group_does_not_depend_on_the_cut(tmp_path: Pa
     assert (tmp_path / "cut.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
-@pytest.mark.parametrize("name", tuple(FORMATS))
+@pytest.mark.parametrize("name", WRITTEN)
 @pytest.mark.parametrize("blocks", [0, 1, 3])
 def test_a_workload_without_requests_is_a_readable_file(name: str, blocks: int, tmp_path: Path) -> None:
     path = tmp_path / f"none{FORMATS[name].ending}"
@@ -124,7 +141,9 @@ def test_parquet_keeps_where_it_comes_from(tmp_path: Path) -> None:
 WHOLE_INPUT = WHOLE.input_tokens + WHOLE.frame["image_tokens"].list.sum().to_numpy()
 
 
-@pytest.mark.parametrize(("text", "block_tokens"), [("mooncake", 512), ("vllm", 16), ("vllm:block_tokens=512", 512)])
+@pytest.mark.parametrize(
+    ("text", "block_tokens"), [("mooncake", 512), ("vllm", 16), ("vllm:block_tokens=512", 512), ("bailian", 16)]
+)
 def test_blocks_cover_the_prompt_and_are_never_shared(text: str, block_tokens: int, tmp_path: Path) -> None:
     rows = rows_of(written(WHOLE, tmp_path, text))
     for row in rows:  # GuideLLM refuses any other number; vLLM cuts the prompt to it
@@ -134,7 +153,8 @@ def test_blocks_cover_the_prompt_and_are_never_shared(text: str, block_tokens: i
 
 
 @pytest.mark.parametrize(
-    ("name", "ms", "kind"), [("mooncake", 1.0, int), ("vllm", 1e-3, float), ("aiperf", 1.0, float)]
+    ("name", "ms", "kind"),
+    [("mooncake", 1.0, int), ("vllm", 1e-3, float), ("aiperf", 1.0, float), ("bailian", 1e-3, float)],
 )
 def test_traces_of_json_have_times_in_the_readers_unit(name: str, ms: float, kind: type, tmp_path: Path) -> None:
     rows = rows_of(written(WHOLE, tmp_path, name))
@@ -177,7 +197,7 @@ def test_times_that_are_written_never_go_back_whatever_they_are(tmp_path: Path) 
     rng = np.random.default_rng(5)
     t = np.sort(np.concatenate([rng.random(5000) * 1e-3, 1e6 + rng.random(5000) * 1e-3, rng.random(5000) * 1e7]))
     w = Workload.from_columns(t, np.zeros(t.size, np.uint32), ["a"], *(np.ones(t.size, np.int32),) * 2)
-    for name in ("mooncake", "vllm", "aiperf"):
+    for name in ("mooncake", "vllm", "aiperf", "bailian"):
         times = [row["timestamp"] for row in rows_of(written(w, tmp_path, name))]
         assert times == sorted(times)
     azure = [row["TIMESTAMP"] for row in rows_of(written(w, tmp_path, "azure"))]
@@ -222,6 +242,7 @@ def test_prefix_blocks_of_another_size_are_refused(tmp_path: Path) -> None:
     [
         ("x.txt", None, "names no format"),
         ("x.parquet", "parque", "formats has no 'parque'"),
+        ("x.jsonl", "wildchat", "groundswell makes none"),
         ("x.jsonl", "vllm:block_tokens=0", "at least 1"),
         ("x.jsonl", "vllm:block_tokens=1.5", "whole number"),
         ("x.jsonl", "vllm:block=16", "takes block_tokens"),

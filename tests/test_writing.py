@@ -17,9 +17,8 @@ import pytest
 
 from groundswell import formats
 from groundswell.errors import OutputError
-from groundswell.formats import FORMATS
 from groundswell.table import Workload
-from workloads import cut, random_workload
+from workloads import WRITTEN, cut, random_workload
 
 ROOT = Path(__file__).resolve().parent.parent
 WHOLE = random_workload(3000, reason=True, items=True)
@@ -29,7 +28,7 @@ class OddError(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", tuple(FORMATS))
+@pytest.mark.parametrize("name", WRITTEN)
 @pytest.mark.parametrize("fault", [OddError("boom"), OSError("theirs"), KeyboardInterrupt()])
 def test_a_fault_among_the_blocks_comes_out_and_leaves_nothing(name: str, fault: BaseException, tmp_path: Path) -> None:
     def blocks() -> Iterator[Workload]:
@@ -58,7 +57,7 @@ def test_a_failure_keeps_the_file_that_was_there(name: str, tmp_path: Path) -> N
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("name", tuple(FORMATS))
+@pytest.mark.parametrize("name", WRITTEN)
 def test_a_full_device_is_one_line_that_names_it(name: str) -> None:
     with pytest.raises(OutputError) as caught:
         formats.write([WHOLE], "/dev/full", name)

@@ -7,7 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from groundswell.formats import FORMATS
 from groundswell.table import Workload
+
+WRITTEN = tuple(name for name in FORMATS if name != "wildchat")
+"""The formats that are not read only."""
 
 CLIENTS = ("alice", "bob", 'c,"d"', "élan", "idle")
 

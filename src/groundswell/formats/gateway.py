@@ -15,7 +15,7 @@ import polars as pl
 from groundswell.errors import UsageError
 from groundswell.formats import FORMATS, Sink
 from groundswell.formats import _gateway_names as names
-from groundswell.formats._clock import unix_start
+from groundswell.formats._clock import dates
 from groundswell.formats._ids import id_numbers, key_names
 from groundswell.formats._json_values import Path as Place
 from groundswell.formats._json_values import (
@@ -57,13 +57,13 @@ class Gateway:
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
-        start_s = unix_start(metadata)
-        return JsonLines(place, lambda block: _rows(block, start_s))
+        date = dates(metadata)
+        return JsonLines(place, lambda block: _rows(block, date))
 
     @staticmethod
     def recognises(head: Head) -> bool:
         """Whether rows have a time and, together, the counts of a prompt and of a reply."""
-        if not is_json(head) or {"arrival_s", "attributes", "input_length"} & set(head.columns):
+        if not is_json(head) or {"arrival_s", "attributes", "input_length", "hash_ids"} & set(head.columns):
             return False
         return _time(head) is not None and _counts(head) is not None
 
@@ -248,7 +248,7 @@ def _or_failed(count: pl.Expr, stated: pl.Expr, failed: pl.Expr) -> pl.Expr:
     return pl.when(failed & stated.is_null()).then(0).otherwise(count)
 
 
-def _rows(block: Workload, start_s: float) -> pl.DataFrame:
+def _rows(block: Workload, date: pl.Expr) -> pl.DataFrame:
     there = block.frame.columns
     sums = {name: pl.col(name).list.sum().cast(pl.Int64) for name in ITEM_COLUMNS if name in there}
     prompt = pl.sum_horizontal(pl.col("input_tokens").cast(pl.Int64), *sums.values())
@@ -259,11 +259,7 @@ def _rows(block: Workload, start_s: float) -> pl.DataFrame:
     if "reason_tokens" in there:
         reason = pl.struct(pl.col("reason_tokens").alias("reasoning_tokens"))
         usage.append(reason.alias("completion_tokens_details"))
-    microsecond = ((pl.col("arrival_s") + start_s) * 1e6).round().cast(pl.Int64)
-    columns = [
-        microsecond.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias("timestamp"),
-        pl.col("client").cast(pl.String).alias("user"),
-    ]
+    columns = [date.alias("timestamp"), pl.col("client").cast(pl.String).alias("user")]
     if "model" in there:
         columns.append(pl.col("model"))
     if "conversation" in there:

@@ -15,7 +15,7 @@ import polars as pl
 
 from groundswell.errors import UsageError
 from groundswell.formats import FORMATS, Sink, _spans
-from groundswell.formats._clock import unix_start
+from groundswell.formats._clock import dates
 from groundswell.formats._ids import id_numbers
 from groundswell.formats._json_values import instants, is_json, tokens
 from groundswell.formats._lines import JsonLines, input_length
@@ -54,7 +54,7 @@ class Otel:
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
-        writer = _Writer(unix_start(metadata), str(metadata.get("client_is")) == "service")
+        writer = _Writer(dates(metadata), metadata.get("client_is") == "service")
         return JsonLines(place, writer.rows)
 
     @staticmethod
@@ -144,7 +144,7 @@ def _count(names: tuple[str, ...], failed: pl.Expr) -> pl.Expr:
 class _Writer:
     """What becomes of the blocks of one workload: spans that are numbered through."""
 
-    start_s: float
+    date: pl.Expr
     services: bool
     used: int = 0
 
@@ -153,7 +153,6 @@ class _Writer:
         there = block.frame.columns
         number = pl.int_range(self.used + 1, self.used + len(block) + 1, dtype=pl.Int64)
         self.used += len(block)
-        microsecond = ((pl.col("arrival_s") + self.start_s) * 1e6).round().cast(pl.Int64)
         attributes = [
             pl.lit("chat").alias(OPERATION),
             input_length(block).alias(INPUT[0]),
@@ -170,7 +169,7 @@ class _Writer:
         return block.frame.select(
             number.cast(pl.String).alias("trace_id"),
             number.cast(pl.String).alias("span_id"),
-            microsecond.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias("start_time"),
+            self.date.alias("start_time"),
             pl.struct(attributes).alias("attributes"),
             *status,
         )
