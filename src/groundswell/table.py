@@ -142,14 +142,9 @@ class Workload:
             raise UsageError(f"{path}: no such file")
         try:
             frame = pl.read_parquet(path).rechunk()
-            noted = pl.read_parquet_metadata(path).get(METADATA_KEY, "{}")
         except (pl.exceptions.PolarsError, OSError) as fault:
             raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(fault).split())}") from None
-        try:
-            metadata = json.loads(noted)
-        except ValueError:
-            raise DataError(f"{path}: its {METADATA_KEY!r} metadata is not JSON") from None
-        return cls(_converted(frame, str(path)), metadata if isinstance(metadata, dict) else {}).checked(str(path))
+        return cls(_converted(frame, str(path)), parquet_noted(path)).checked(str(path))
 
     def write(self, path: str | Path) -> None:
         """Write a Parquet file that :meth:`read` gives back. It appears when it is whole."""
@@ -184,6 +179,18 @@ class Workload:
 def parquet_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
     """What a Parquet file keeps of where it comes from."""
     return {METADATA_KEY: json.dumps({"version": __version__, **metadata}, sort_keys=True)}
+
+
+def parquet_noted(path: Path) -> dict[str, Any]:
+    """What a readable Parquet file says of where it comes from: nothing, if we did not write it.
+
+    Raises DataError if that is not JSON.
+    """
+    try:
+        metadata = json.loads(pl.read_parquet_metadata(path).get(METADATA_KEY, "{}"))
+    except ValueError:
+        raise DataError(f"{path}: its {METADATA_KEY!r} metadata is not JSON") from None
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def client_column(code: NDArray[np.uint32], clients: Sequence[str]) -> pl.Series:

@@ -126,3 +126,6 @@ def describe() -> str:
         part = FORMATS[name]
         lines.append(f"| `{name}` | `{part.ending}` | {part.reader} | {part.lost} |")
     return "\n".join(lines) + "\n"
+
+
+from groundswell.formats.reading import read  # noqa: E402, F401 (it needs what is above)

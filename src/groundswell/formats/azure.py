@@ -12,6 +12,9 @@ import polars as pl
 
 from groundswell.formats import FORMATS, Sink
 from groundswell.formats._lines import CsvLines, input_length
+from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout.columns import need
+from groundswell.formats.layout.times import unix_s
 from groundswell.table import Workload
 
 EPOCH = datetime(2023, 11, 16, tzinfo=UTC)
@@ -38,6 +41,29 @@ class Azure:
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
         return CsvLines(place, _rows, line_end="\r\n", datetime_format="%Y-%m-%d %H:%M:%S%.6f0")
+
+    @staticmethod
+    def recognises(head: Head) -> bool:
+        """Whether the file has the three columns of Azure's traces."""
+        return head.kind == "csv" and set(_NAMES.values()) <= set(head.columns)
+
+    def layout(self, head: Head) -> Layout:
+        """How to read the files of 2023, whose times name no zone, and of 2024, whose end in ``+00:00``."""
+        need(head, *_NAMES.values())
+        raw = {"TIMESTAMP": pl.String(), "ContextTokens": pl.Int32(), "GeneratedTokens": pl.Int32()}
+        return Layout(raw, _read, {"dated": True}, names=_NAMES)
+
+
+_NAMES = {"arrival_s": "TIMESTAMP", "input_tokens": "ContextTokens", "output_tokens": "GeneratedTokens"}
+
+
+def _read(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(
+        "line",
+        unix_s(pl.col("TIMESTAMP")).alias("arrival_s"),
+        pl.col("ContextTokens").alias("input_tokens"),
+        pl.col("GeneratedTokens").alias("output_tokens"),
+    )
 
 
 def _rows(block: Workload) -> pl.DataFrame:

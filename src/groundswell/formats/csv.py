@@ -11,6 +11,8 @@ import polars as pl
 
 from groundswell.formats import FORMATS, Sink
 from groundswell.formats._lines import CsvLines
+from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout.mapped import mapped, ours
 from groundswell.table import ITEM_COLUMNS, Workload
 
 
@@ -27,6 +29,15 @@ class Csv:
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
         return CsvLines(place, _rows)
+
+    @staticmethod
+    def recognises(head: Head) -> bool:
+        """Whether the file has our columns."""
+        return head.kind == "csv" and ours(head)
+
+    def layout(self, head: Head) -> Layout:
+        """How to read this file: columns of our names; others are passed over."""
+        return mapped(head, {})
 
 
 def _rows(block: Workload) -> pl.DataFrame:

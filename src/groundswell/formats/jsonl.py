@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from groundswell.formats import FORMATS, Sink
 from groundswell.formats._lines import JsonLines
+from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout.mapped import mapped, ours
 
 
 @FORMATS.register("jsonl")
@@ -24,3 +26,12 @@ class Jsonl:
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
         return JsonLines(place, lambda block: block.frame)
+
+    @staticmethod
+    def recognises(head: Head) -> bool:
+        """Whether the file has our columns."""
+        return head.kind in ("jsonl", "json") and ours(head)
+
+    def layout(self, head: Head) -> Layout:
+        """How to read this file: columns of our names; others are passed over."""
+        return mapped(head, {})

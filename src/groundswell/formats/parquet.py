@@ -6,7 +6,7 @@ import queue
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,9 @@ from polars.io.plugins import register_io_source
 
 from groundswell.errors import DataError
 from groundswell.formats import FORMATS, Sink
-from groundswell.table import PARQUET, Workload, parquet_metadata
+from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout.mapped import mapped, ours
+from groundswell.table import PARQUET, Workload, parquet_metadata, parquet_noted
 
 _AHEAD = 2  # blocks that wait for the writer: enough that neither side stands still
 
@@ -33,6 +35,16 @@ class Parquet:
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
         return ParquetSink(place, metadata)
+
+    @staticmethod
+    def recognises(head: Head) -> bool:
+        """Whether the file has our columns."""
+        return head.kind == "parquet" and ours(head)
+
+    def layout(self, head: Head) -> Layout:
+        """How to read this file: columns of our names, others are passed over; and the metadata that we write."""
+        layout = mapped(head, {})
+        return replace(layout, metadata={**parquet_noted(head.path), **layout.metadata})
 
 
 class ParquetSink:

@@ -1,0 +1,151 @@
+"""JSON lines in pieces: with the types they should have, and object by object where that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from groundswell.formats.reading.document import document
+from groundswell.formats.reading.lines import Piece, pieces, record_bounds
+from groundswell.formats.reading.outcome import Bad
+from groundswell.formats.reading.source import Source
+from groundswell.formats.reading.values import NOT, fitting
+
+_FEW = 1024
+"""Of a piece that cannot be read, parts of so many lines are looked at one by one."""
+
+
+class JsonRows:
+    """The rows of JSON lines, or of one JSON document, whose items then are its lines."""
+
+    def __init__(self, source: Source, raw: Mapping[str, pl.DataType]) -> None:
+        self.source = source
+        self.raw = raw
+        self.as_floats: set[str] = set()
+
+    def __iter__(self) -> Iterator[tuple[pl.DataFrame, list[Bad]]]:
+        source = self.source
+        with source.opened() as file:
+            if source.head.kind == "json":
+                yield self._rows(document(file, source.path))
+                return
+            for piece in pieces(file, source.path, source.first_line, quoted=False):
+                yield self._rows(piece)
+
+    def _rows(self, piece: Piece) -> tuple[pl.DataFrame, list[Bad]]:
+        frame = self._typed(piece.data)
+        offset = None if frame is None else _offsets(piece.data, frame.height)
+        if frame is None or offset is None:
+            return self._one_by_one(piece)
+        frame = frame.with_columns(line=pl.Series(offset + piece.line, dtype=pl.UInt32))
+        return fitting(frame, {name: self.raw[name] for name in self.as_floats})
+
+    def _typed(self, data: bytes) -> pl.DataFrame | None:
+        schema = {name: pl.Float64() if name in self.as_floats else dtype for name, dtype in self.raw.items()}
+        try:
+            return pl.read_ndjson(data, schema=schema)
+        except pl.exceptions.PolarsError:
+            return None
+
+    def _one_by_one(self, piece: Piece) -> tuple[pl.DataFrame, list[Bad]]:
+        """The rows of a piece of which some cannot be read, and those."""
+        bad: list[Bad] = []
+        start, end, before = record_bounds(piece.data, quoted=False)
+        frames = [pl.DataFrame(schema={**self.raw, "line": pl.UInt32()})]
+        waiting = [(0, start.size)]
+        while waiting:
+            low, high = waiting.pop()
+            part = Piece(piece.data[start[low] : end[high - 1]], piece.line + int(before[low]))
+            frame = self._typed(part.data)
+            if frame is None and high - low > _FEW:
+                middle = (low + high) // 2
+                waiting += [(middle, high), (low, middle)]
+                continue
+            offset = None if frame is None else _offsets(part.data, frame.height)
+            if frame is None or offset is None:
+                frame, offset = self._readable(part, bad)
+            frame = frame.with_columns(line=pl.Series(offset + part.line, dtype=pl.UInt32))
+            frame, wrong = fitting(frame, {name: self.raw[name] for name in self.as_floats})
+            bad += wrong
+            frames.append(frame.select(frames[0].columns))
+        return pl.concat(frames), bad
+
+    def _readable(self, part: Piece, bad: list[Bad]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        """Those of a few lines that can be read, and their places among them; the others are added to ``bad``."""
+        kept: list[bytes] = []
+        place: list[int] = []
+        for i, line in enumerate(part.data.split(b"\n")):
+            if not line.strip():
+                continue
+            why = self._wrong(line)
+            if why is None:
+                kept.append(line)
+                place.append(i)
+            else:
+                bad.append((part.line + i, why))
+        frame = self._typed(b"\n".join(kept))
+        if frame is None or frame.height != len(kept):
+            frame, place = self._singly(kept, place, part, bad)
+        return frame, np.array(place, np.int64)
+
+    def _singly(
+        self, lines: list[bytes], place: list[int], part: Piece, bad: list[Bad]
+    ) -> tuple[pl.DataFrame, list[int]]:
+        """As above, for what polars alone can tell: a type deep in a value."""
+        frames, kept = [self._typed(b"")], []
+        for line, i in zip(lines, place, strict=True):
+            frame = self._typed(line)
+            if frame is None or frame.height != 1:
+                bad.append((part.line + i, f"is of other types than {', '.join(self.raw)} should be"))
+            else:
+                frames.append(frame)
+                kept.append(i)
+        return pl.concat([frame for frame in frames if frame is not None]), kept
+
+    def _wrong(self, line: bytes) -> str | None:
+        """What is wrong with one line, if a look at its values can tell."""
+        try:
+            row = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+            return f"is not JSON: {fault}"
+        if not isinstance(row, dict):
+            return f"is {_shown(row)}, not a JSON object"
+        for name, dtype in self.raw.items():
+            value = row.get(name)
+            if value is not None and not self._is(value, name, dtype):
+                return f"column {name!r} is {_shown(value)}, not {NOT(dtype)}"
+        return None
+
+    def _is(self, value: Any, name: str, dtype: pl.DataType) -> bool:
+        if dtype.is_integer():
+            if isinstance(value, float) and value.is_integer():
+                self.as_floats.add(name)
+                value = int(value)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            return whole and pl.Series([value]).cast(dtype, strict=False)[0] is not None
+        if dtype.is_float():
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        if isinstance(dtype, pl.Boolean):
+            return isinstance(value, bool)
+        if isinstance(dtype, pl.List):
+            return isinstance(value, list)
+        return isinstance(value, dict) if isinstance(dtype, pl.Struct) else True
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 42 else text[:40] + "…"
+
+
+def _offsets(data: bytes, rows: int) -> NDArray[np.int64] | None:
+    """How many line ends come before each of ``rows`` objects of ``data``; None if they are another number of rows."""
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    if lines == rows:
+        return np.arange(rows)
+    filled = [i for i, line in enumerate(data.split(b"\n")) if line.strip()]
+    return np.array(filled, np.int64) if len(filled) == rows else None

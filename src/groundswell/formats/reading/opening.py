@@ -1,0 +1,98 @@
+"""Opening a trace: finding out what a file is, and how its rows are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from groundswell.errors import DataError, UsageError
+from groundswell.formats import FORMATS
+from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout.columns import shown_columns
+from groundswell.formats.layout.mapped import mapped
+from groundswell.formats.reading.order import FRAME_ROWS
+from groundswell.formats.reading.outcome import BadRows
+from groundswell.formats.reading.senders import by_sender
+from groundswell.formats.reading.source import examine
+from groundswell.formats.reading.trace import Trace
+
+OURS = ("csv", "jsonl", "parquet")
+
+
+def read(
+    path: str | Path,
+    format: str | None = None,  # noqa: A002 (the word for it)
+    *,
+    columns: Mapping[str, str] | None = None,
+    time_unit: str | None = None,
+    client_by: str | None = None,
+    bad_rows: BadRows = "stop",
+    dequantise: bool = False,
+    block_rows: int = FRAME_ROWS,
+) -> Trace:
+    """The trace in a file, to be iterated for its blocks; memory does not grow with it.
+
+    ``format`` is the text of a part, such as ``azure`` or ``mooncake:block_tokens=16``; None looks at the content.
+    ``columns`` names the columns of any other table instead: ``{"arrival": "TIMESTAMP", "client": "user"}``, with
+    ``time_unit`` (s, ms, us, ns) where arrivals are numbers. ``client_by`` makes another column the client, or several
+    joined by ``+``. ``bad_rows`` says whether a row that cannot be meant ends the reading or is left out and counted.
+    ``dequantise`` spreads the rows of a coarse clock's tick over it.
+
+    Raises :class:`UsageError` for what cannot be meant, a missing column included, :class:`DataError` for a file that
+    is no trace.
+    """
+    if bad_rows not in ("stop", "skip"):
+        raise UsageError(f"bad_rows {bad_rows!r}: must be stop or skip")
+    if block_rows < 1:
+        raise UsageError(f"block_rows {block_rows}: must be at least 1")
+    source = examine(Path(path))
+    head = source.head
+    name, how = _how(head, format, columns, time_unit)
+
+    def layout() -> Layout:
+        # A layout may remember what it saw, so that each reading begins with a new one.
+        found = how()
+        return found if client_by is None else by_sender(found, head, client_by)
+
+    return Trace(
+        source,
+        name,
+        layout,
+        bad_rows=bad_rows,
+        dequantise=dequantise,
+        block_rows=block_rows,
+        sure_of_unit=time_unit is not None,
+    )
+
+
+def _how(
+    head: Head, text: str | None, columns: Mapping[str, str] | None, time_unit: str | None
+) -> tuple[str, Callable[[], Layout]]:
+    """The name of the format, and what makes a layout of it."""
+    if columns or time_unit is not None:
+        own = "jsonl" if head.kind == "json" else head.kind
+        if text is not None and text != own:
+            raise UsageError(f"{head.path}: either name its columns or say {text}, not both")
+        return own, lambda: mapped(head, columns or {}, time_unit)
+    name = text if text is not None else sniffed(head)
+    part: Any = FORMATS.build(name)
+    if not hasattr(part, "layout"):
+        raise UsageError(f"{head.path}: {name} is a format that is written, not read")
+    if name in OURS and name != head.kind and (name, head.kind) != ("jsonl", "json"):
+        raise UsageError(f"{head.path}: is {head.kind}, not {name}")
+    return name.partition(":")[0], lambda: part.layout(head)
+
+
+def sniffed(head: Head) -> str:
+    """The format that recognises a file. Raises DataError if none does, UsageError if several do."""
+    readable = [name for name in FORMATS if hasattr(FORMATS[name], "recognises")]
+    found = [name for name in readable if FORMATS[name].recognises(head)]  # type: ignore[attr-defined]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{head.path}: may be {' or '.join(found)}; say which")
+    raise DataError(
+        f"{head.path}: is none of {', '.join(readable)}; its columns are {shown_columns(head.columns)}; name those "
+        f"that count (--map arrival=COLUMN --map input_tokens=COLUMN --map output_tokens=COLUMN)"
+    )
