@@ -1,0 +1,71 @@
+"""What a page is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from groundswell.report.words import Say, interval, number
+from groundswell.stats.estimate import Estimate
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A chart with its words: what it shows in a sentence, and how many things it rests on."""
+
+    key: str
+    """Its file name and its place on the page: lower case, digits and hyphens."""
+    title: str
+    caption: str
+    n: str
+    spec: Spec
+    """In Vega-Lite, with its data, in the colours of the light theme."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table: the first column names the row."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A figure in a line: its name, how it is said, and its interval where it has one."""
+
+    label: str
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One topic of a page. A topic that there is nothing of says why in ``missing``."""
+
+    key: str
+    title: str
+    lead: str = ""
+    facts: Sequence[Fact] = ()
+    figures: Sequence[Figure] = ()
+    tables: Sequence[Table] = ()
+    missing: str = ""
+
+
+@dataclass
+class Facts:
+    """Figures of a topic in a line each; those that are not known are left out."""
+
+    rows: list[Fact] = field(default_factory=list)
+
+    def add(self, label: str, figure: Estimate | float, say: Say = number) -> None:
+        """A figure, with its interval if it has one."""
+        estimate = figure if isinstance(figure, Estimate) else Estimate(float(figure))
+        if math.isfinite(estimate.value):
+            self.rows.append(Fact(label, say(estimate.value), interval(estimate, say)))
