@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.characterize._client_ranks import Ranked, summed
+from groundswell.characterize._client_ranks import Ranked, summed, weighted_cdf
 from groundswell.stats.batches import interval
 from groundswell.stats.estimate import Estimate
+from groundswell.stats.fits import Curve
 
 Floats = NDArray[np.float64]
 
@@ -17,6 +18,7 @@ FEWEST_GAPS = 50
 """Of a client with fewer gaps within windows no CV is given."""
 BURSTY = 1.2
 """Requests of clients with a larger CV are called bursty."""
+_FEWEST_OF_A_WINDOW = 10
 _DRAWN_ALONE = 1000
 
 # m·(1 - mean of the plain CV of m gaps) for a Poisson process. Two gaps are a uniform point in their sum, so their CV
@@ -31,8 +33,8 @@ def cv_of_gaps(gaps: Floats, gap_s: Floats, gap2_s2: Floats) -> Floats:
 
     Within a window the gaps of a Poisson process share their sum evenly, as Dirichlet(1, …, 1) does (Pyke, "Spacings",
     1965), which makes the plain CV of m of them too small: by half for two, by 1.5/m for many. It is divided by what it
-    is on average for a Poisson process, so a Poisson client has CV 1 on average from two gaps on. A client of CV c
-    still falls short by about (c² - 1)/m.
+    is on average for a Poisson process, so a Poisson client has CV 1 on average from two gaps on. To first order a
+    Gamma client of CV c falls short by 3/4 (c² - 1)/m of it.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         plain = np.sqrt(np.maximum(gaps * gap2_s2 / gap_s**2 - 1.0, 0.0))
@@ -49,46 +51,58 @@ class Burstiness:
 
     cv: Floats
     """(clients,)"""
+    windows: Curve
+    """The CVs of single windows of clients, of at least 10 gaps: the share of their requests on CVs of at most x."""
     share: Estimate
     """The share of requests of clients above :data:`BURSTY`, among those of clients that have a CV."""
 
 
 def burstiness(ranked: Ranked) -> Burstiness:
-    """The CVs of the clients, and the share of bursty ones; its interval draws stretches of time anew, and with them
-    the CVs of the 1,000 busiest clients (those of the others stay)."""
+    """The CVs of the clients and of their windows, and the share of bursty clients."""
     pairs = ranked.pairs
     gaps = pairs.requests - 1.0
     cv = cv_of_gaps(gaps, pairs.last_s - pairs.first_s, pairs.gap2_s2)
-    seen = np.isfinite(cv)
-    who, stretch = pairs.client[seen], ranked.stretch[seen]
-    gaps, weighted = gaps[seen], (gaps * cv)[seen]
+    gaps = np.where(np.isfinite(cv), gaps, 0.0)
+    weighted = gaps * np.nan_to_num(cv)
+    total = ranked.sum_by_client(gaps)
+    mean = np.full(ranked.count, np.nan)
+    np.divide(ranked.sum_by_client(weighted), total, out=mean, where=total >= FEWEST_GAPS)
+    long = gaps >= _FEWEST_OF_A_WINDOW
+    windows = weighted_cdf(cv[long], pairs.requests[long])
+    return Burstiness(mean, windows, _bursty_share(ranked, mean, gaps, weighted))
 
-    total = summed(who, gaps, ranked.count)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(total >= FEWEST_GAPS, summed(who, weighted, ranked.count) / total, np.nan)
-    known = np.flatnonzero(np.isfinite(mean))
+
+def _bursty_share(ranked: Ranked, cv: Floats, gaps: Floats, weighted: Floats) -> Estimate:
+    """The share of requests of clients whose ``cv``, the mean of ``weighted`` over ``gaps``, is bursty.
+
+    Its interval draws stretches of time anew, and with them the CVs of the 1,000 busiest clients; those of the others
+    stay.
+    """
+    known = np.flatnonzero(np.isfinite(cv))
     if not known.size:
-        return Burstiness(mean, Estimate())
+        return Estimate()
     alone, others = known[:_DRAWN_ALONE], known[_DRAWN_ALONE:]
-    m, k = ranked.stretches, alone.size
+    k, pairs = alone.size, ranked.pairs
     column = np.full(ranked.count, -1)
     column[alone] = np.arange(k)
+    column = column[pairs.client]
+    mine = column >= 0
+    cell = ranked.stretch[mine] * k + column[mine]
 
-    def by_stretch(rows: NDArray[np.int64], at: NDArray[np.int64], value: Floats) -> Floats:
-        mine = rows >= 0
-        return summed(at[mine] * k + rows[mine], value[mine], m * k).reshape(m, k)
+    def by_client(values: Floats) -> Floats:
+        return summed(cell, values[mine], ranked.stretches * k).reshape(-1, k)
 
-    def of_others(which: NDArray[np.int64]) -> Floats:
-        chosen = np.isin(pairs.client, which)
-        return summed(ranked.stretch[chosen], pairs.requests[chosen], m)
+    def together(clients: NDArray[np.int64]) -> Floats:
+        theirs = np.isin(pairs.client, clients)
+        return summed(ranked.stretch[theirs], pairs.requests[theirs], ranked.stretches)[:, None]
 
     sums = np.concatenate(
         [
-            by_stretch(column[pairs.client], ranked.stretch, pairs.requests),
-            by_stretch(column[who], stretch, gaps),
-            by_stretch(column[who], stretch, weighted),
-            of_others(others)[:, None],
-            of_others(others[mean[others] > BURSTY])[:, None],
+            by_client(pairs.requests),
+            by_client(gaps),
+            by_client(weighted),
+            together(others),
+            together(others[cv[others] > BURSTY]),
         ],
         axis=1,
     )
@@ -98,7 +112,7 @@ def burstiness(ranked: Ranked) -> Burstiness:
         bursty = (requests * (weighted > BURSTY * gaps)).sum(axis=-1) + total[..., -1]
         return np.asarray(bursty / (requests.sum(axis=-1) + total[..., -2]))
 
-    return Burstiness(mean, _mirrored(interval(sums, share, n=known.size)))
+    return _mirrored(interval(sums, share, n=known.size))
 
 
 def _mirrored(share: Estimate) -> Estimate:

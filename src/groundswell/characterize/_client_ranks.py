@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 
 _POINTS = 200
 _WHOLE = 0.9
+_HELD = 0.25
 
 
 def summed(at: NDArray[Any], values: Floats, size: int) -> Floats:
@@ -37,10 +38,11 @@ class Ranked:
 
     @classmethod
     def of(cls, table: ClientWindows) -> Ranked:
-        """The table's pairs (at least one), its clients ranked; equals are ranked in the order of their numbers."""
+        """The table's pairs (at least one), its clients ranked; equals are ranked in the order of their names."""
         pairs = table.pairs
         requests = summed(pairs.client, pairs.requests, table.clients.len())
-        order = np.argsort(-requests, kind="stable")[: np.count_nonzero(requests)]
+        by_name = table.clients.arg_sort().to_numpy()
+        order = by_name[np.argsort(-requests[by_name], kind="stable")][: np.count_nonzero(requests)]
         rank = np.zeros(requests.size, np.uint32)
         rank[order] = np.arange(order.size)
         return cls(table.clients.gather(order), Pairs(rank[pairs.client], pairs.window, pairs.sums), table.width_s)
@@ -154,7 +156,9 @@ def explained(ranked: Ranked, k: int) -> Estimate:
     of their sum with the total, over the variance of the total. For clients that are independent of each other it is
     their part of the variance.
 
-    Windows at the edges count if the trace covers nine tenths of them. Nan for one client, or for two windows.
+    Windows at the edges count if the trace covers nine tenths of them. Nan for one client, for two windows, and for a
+    total that varies less than a quarter as much as a Poisson process: at a rate held constant there is nothing to
+    explain.
     """
     covered_s = ranked.covered_s()
     whole = covered_s >= _WHOLE * ranked.width_s
@@ -165,6 +169,9 @@ def explained(ranked: Ranked, k: int) -> Estimate:
         summed(ranked.place, values, ranked.windows)[whole] / covered_s[whole]
         for values in (sent, sent * (ranked.pairs.client < k))
     )
+    poisson = total.mean() / covered_s[whole].mean()
+    if total.var() < _HELD * poisson:
+        return Estimate()
     total, top = total - total.mean(), top - top.mean()
     stretch = np.arange(total.size) // -(-total.size // MOST)
     sums = np.column_stack([summed(stretch, value, int(stretch[-1]) + 1) for value in (total * total, top * total)])

@@ -108,6 +108,7 @@ class Fold:
             mix_explains=mix_explains(periods, moves),
             window_s=ranked.width_s,
             period_s=periods.width_s,
+            window_cv_cdf=bursty.windows,
             cv_known=float(requests[with_cv].sum() / whole),
         )
 

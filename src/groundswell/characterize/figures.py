@@ -223,6 +223,9 @@ class ClientFigures:
     """The periods that drifts are over: the setting's at most."""
     cv_known: float = nan
     """The share of requests that come from clients of whom there is a CV."""
+    window_cv_cdf: Curve = field(default_factory=Curve)
+    """As ``cv_cdf``, of single windows of clients with at least 10 gaps: a client that bursts now and then is calm
+    in most of them."""
 
 
 # --- modalities -------------------------------------------------------------------------------------------------------
