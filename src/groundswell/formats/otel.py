@@ -82,7 +82,8 @@ class Otel:
             "conversation": CONVERSATION[0],
             "model": MODEL[0],
         }
-        notes = (_LEFT_OUT, _FAILED, *((_TRACES,) if seen.conversations else ()))
+        said = {_LEFT_OUT: True, _FAILED: seen.failures, _TRACES: seen.conversations}
+        notes = tuple(text for text, holds in said.items() if holds)
         return Layout(spans.raw, lambda frame: _requests(spans.table(frame), seen), metadata, names, notes)
 
 
@@ -91,17 +92,23 @@ class _Seen:
     """What the first spans of a file say of themselves, so that a workload has no column of which nothing is known."""
 
     users: bool
+    models: bool
+    failures: bool
+    """Whether spans have a status, be it empty, or name an error."""
     reasoning: bool
     conversations: bool
     """By id, or because several requests are of one trace."""
 
     @classmethod
     def of(cls, head: Head, shape: _spans.Shape) -> _Seen:
-        spans = [(_spans.attribute_names(span), _spans.trace_of(span)) for span in _spans.spans_in(head, shape)]
+        first = list(_spans.spans_in(head, shape))
+        spans = [(_spans.attribute_names(span), _spans.trace_of(span)) for span in first]
         names = set().union(*(attributes for attributes, _ in spans))
         traces = [trace for attributes, trace in spans if attributes & {*INPUT, *OUTPUT} and trace is not None]
         return cls(
             users=bool(names & set(USER)),
+            models=bool(names & set(MODEL)),
+            failures=ERROR in names or any("status" in span for span in first),
             reasoning=bool(names & set(REASON)),
             conversations=bool(names & set(CONVERSATION)) or len(set(traces)) < len(traces),
         )
@@ -120,9 +127,11 @@ def _requests(spans: pl.DataFrame, seen: _Seen) -> pl.DataFrame:
         pl.coalesce(*(USER if seen.users else (SERVICE,))).alias("client"),
         _count(INPUT, failed).alias("input_tokens"),
         _count(OUTPUT, failed).alias("output_tokens"),
-        pl.coalesce(*MODEL).alias("model"),
-        failed.alias("failed"),
     ]
+    if seen.models:
+        columns.append(pl.coalesce(*MODEL).alias("model"))
+    if seen.failures:
+        columns.append(failed.alias("failed"))
     if seen.reasoning:
         columns.append(_number(pl.coalesce(*REASON, pl.lit("0"))).alias("reason_tokens"))
     if seen.conversations:
