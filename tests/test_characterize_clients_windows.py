@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -14,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from characterizing import in_parts
 from groundswell.characterize import _client_windows
 from groundswell.characterize._client_windows import ClientWindows
 from groundswell.errors import UsageError
@@ -29,17 +28,6 @@ def trace(n: int, clients: int = 7, seed: int = 1, span_s: float = 900.0) -> Wor
     code = (clients * random.uniform(size=n) ** 2).astype(np.uint32)
     tokens = random.integers(0, 5000, (2, n)).astype(np.int32)
     return Workload.from_columns(at_s, code, [f"c{i}" for i in range(clients)], tokens[0], tokens[1])
-
-
-def blocks(whole: Workload, cuts: Sequence[int]) -> list[Workload]:
-    """The trace in parts; each part's Enum knows only the clients that were seen by then."""
-    bounds = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
-    names = whole.frame["client"].cast(pl.String)
-    parts = []
-    for a, b in pairwise(bounds):
-        known = pl.Enum(names[:b].unique(maintain_order=True))
-        parts.append(Workload(whole.frame[a:b].with_columns(names[a:b].cast(known))))
-    return parts
 
 
 def named(table: ClientWindows) -> pl.DataFrame:
@@ -83,7 +71,7 @@ def test_the_table_is_what_a_query_over_all_rows_gives() -> None:
 @given(st.integers(1, 120), st.lists(st.integers(0, 120), max_size=8), st.integers(0, 9))
 def test_parts_add_up_to_the_whole_also_with_other_numbers_for_clients(n: int, cuts: list[int], seed: int) -> None:
     whole = trace(n, seed=seed)
-    tables = [ClientWindows.of(block, WINDOW_S) for block in blocks(whole, cuts)]
+    tables = [ClientWindows.of(block, WINDOW_S) for block in in_parts(whole, cuts)]
     same(named(functools.reduce(operator.add, tables, ClientWindows())), by_hand(whole, WINDOW_S))
     half = len(tables) // 2
     left = functools.reduce(operator.add, tables[:half], ClientWindows())
@@ -93,7 +81,7 @@ def test_parts_add_up_to_the_whole_also_with_other_numbers_for_clients(n: int, c
 
 def test_one_row_a_block_adds_up() -> None:
     whole = trace(400)
-    tables = [ClientWindows.of(block, WINDOW_S) for block in blocks(whole, range(400))]
+    tables = [ClientWindows.of(block, WINDOW_S) for block in in_parts(whole, range(400))]
     added = functools.reduce(operator.add, tables)
     same(named(added), by_hand(whole, WINDOW_S))
     assert len(added.parts) <= 64
@@ -119,7 +107,7 @@ def test_with_too_many_pairs_windows_double_and_nothing_else_changes(
 ) -> None:
     monkeypatch.setattr(_client_windows, "MOST_PAIRS", 40)
     whole = trace(3000)
-    tables = [ClientWindows.of(block, WINDOW_S) for block in blocks(whole, range(rows, 3000, rows))]
+    tables = [ClientWindows.of(block, WINDOW_S) for block in in_parts(whole, range(rows, 3000, rows))]
     added = functools.reduce(operator.add, tables)
     assert added.width_s == 4 * WINDOW_S  # 15 windows of 7 clients; 8 are still too many
     assert len(added.pairs) <= 40
@@ -136,6 +124,6 @@ def test_an_empty_block_changes_nothing() -> None:
 
 def test_windows_out_of_order_are_refused() -> None:
     whole = trace(500)
-    first, last = blocks(whole, [250])
+    first, last = in_parts(whole, [250])
     with pytest.raises(UsageError, match="cannot follow"):
         ClientWindows.of(last, WINDOW_S) + ClientWindows.of(first, WINDOW_S)
