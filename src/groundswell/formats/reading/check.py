@@ -21,11 +21,12 @@ def checked(rows: pl.DataFrame, raw: pl.DataFrame, names: Mapping[str, str]) -> 
     """
     wanted = [name for name in COLUMNS if name in rows.columns]
     plain = [name for name in wanted if name != "client"]
-    other = [name for name in plain if rows.schema[name] != COLUMNS[name]]
+    given = rows.schema
+    other = [name for name in plain if given[name] != COLUMNS[name]]
     both = rows.select("line", *wanted, *(pl.col(name).alias(_GIVEN + name) for name in other))
     if other:
         both = both.with_columns(pl.col(name).cast(COLUMNS[name], strict=False) for name in other)
-    wrong = {name: _wrong(name, rows.schema[name]) for name in plain}
+    wrong = {name: _wrong(name, given[name]) for name in plain}
     good = both.select("line", *wanted)
     if not any(both.select(mask.any().alias(name) for name, mask in wrong.items()).row(0)):
         return good, []

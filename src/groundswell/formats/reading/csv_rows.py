@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from groundswell.formats.reading.lines import Piece, pieces, record_bounds
 from groundswell.formats.reading.outcome import Bad
@@ -30,28 +28,28 @@ class CsvRows:
 
     def __iter__(self) -> Iterator[tuple[pl.DataFrame, list[Bad]]]:
         with self.source.opened() as file:
-            for piece in pieces(file, self.source.path, self.source.first_line, quoted=True):
+            for piece in pieces(file, self.source.path, self.source.first_line, quoted=True, header=self.header):
                 yield self._rows(piece)
 
     def _rows(self, piece: Piece) -> tuple[pl.DataFrame, list[Bad]]:
         try:
-            frame = self._typed(piece.data)
+            frame = self._typed(piece.text)
         except pl.exceptions.PolarsError:
             return self._as_text(piece)
-        offset = _offsets(piece.data, frame.height)
+        offset = _offsets(piece, frame.height)
         if offset is None:
             return self._as_text(piece)
-        frame = frame.with_columns(line=pl.Series(offset + piece.line, dtype=pl.UInt32))
+        frame = frame.with_columns(offset)
         frame, bad = fitting(frame, {name: self.raw[name] for name in self.as_floats})
         return self._complete(frame), bad
 
-    def _typed(self, data: bytes) -> pl.DataFrame:
+    def _typed(self, text: bytes) -> pl.DataFrame:
         types = {name: pl.Float64() if name in self.as_floats else self.raw[name] for name in self.place}
-        return self._read(data, types)
+        return self._read(text, types)
 
-    def _read(self, data: bytes, types: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    def _read(self, text: bytes, types: Mapping[str, pl.DataType]) -> pl.DataFrame:
         frame = pl.read_csv(
-            self.header + data,
+            text,
             columns=list(self.place.values()),
             schema_overrides={place: types[name] for name, place in self.place.items()},
             infer_schema=False,
@@ -79,25 +77,26 @@ class CsvRows:
 
     def _texts(self, piece: Piece, bad: list[Bad]) -> Iterator[pl.DataFrame]:
         """The piece as text, in parts that polars can read; a record it cannot is added to ``bad``."""
-        start, end, before = record_bounds(piece.data, quoted=True)
+        data = piece.data
+        start, end, before = record_bounds(data, quoted=True)
         waiting = [(0, start.size)]
         while waiting:
             low, high = waiting.pop()
-            data = piece.data[start[low] : end[high - 1]]
-            frame = self._text(data)
-            lines = None if frame is None else _offsets(data, frame.height)
+            text = self.header + data[start[low] : end[high - 1]]
+            part = Piece(text, piece.line + int(before[low]), len(self.header))
+            frame = self._text(text)
+            lines = None if frame is None else _offsets(part, frame.height)
             if frame is not None and lines is not None:
-                numbers = lines + (piece.line + before[low])
-                yield frame.with_columns(line=pl.Series(numbers, dtype=pl.UInt32))
+                yield frame.with_columns(lines)
             elif high - low == 1:
-                bad.append((piece.line + int(before[low]), _malformed(data)))
+                bad.append((part.line, _malformed(part.data)))
             else:
                 middle = (low + high) // 2
                 waiting += [(middle, high), (low, middle)]
 
-    def _text(self, data: bytes) -> pl.DataFrame | None:
+    def _text(self, text: bytes) -> pl.DataFrame | None:
         try:
-            return self._read(data, dict.fromkeys(self.place, pl.String()))
+            return self._read(text, dict.fromkeys(self.place, pl.String()))
         except pl.exceptions.PolarsError:
             return None
 
@@ -136,13 +135,12 @@ def _quoted(name: str) -> tuple[pl.Expr, pl.Expr]:
     return pl.lit(repr(name)), pl.format("'{}'", pl.col(name).str.head(40))
 
 
-def _offsets(data: bytes, rows: int) -> NDArray[np.int64] | None:
-    """How many line ends come before each of ``rows`` rows of ``data``; None if they are another number of rows."""
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    if lines == rows:
-        return np.arange(rows)
-    before = record_bounds(data, quoted=True)[2]
-    return before if before.size == rows else None
+def _offsets(piece: Piece, rows: int) -> pl.Series | None:
+    """The column ``line`` for the ``rows`` rows of a piece; None if they are another number of rows."""
+    if piece.lines == rows:
+        return pl.int_range(piece.line, piece.line + rows, dtype=pl.UInt32, eager=True).alias("line")
+    before = record_bounds(piece.data, quoted=True)[2]
+    return pl.Series("line", before + piece.line, pl.UInt32) if before.size == rows else None
 
 
 def _malformed(record: bytes) -> str:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from groundswell.formats.reading.document import document
 from groundswell.formats.reading.lines import Piece, pieces, record_bounds
@@ -39,10 +37,10 @@ class JsonRows:
 
     def _rows(self, piece: Piece) -> tuple[pl.DataFrame, list[Bad]]:
         frame = self._typed(piece.data)
-        offset = None if frame is None else _offsets(piece.data, frame.height)
+        offset = None if frame is None else _offsets(piece, frame.height)
         if frame is None or offset is None:
             return self._one_by_one(piece)
-        frame = frame.with_columns(line=pl.Series(offset + piece.line, dtype=pl.UInt32))
+        frame = frame.with_columns(offset)
         return fitting(frame, {name: self.raw[name] for name in self.as_floats})
 
     def _typed(self, data: bytes) -> pl.DataFrame | None:
@@ -66,17 +64,17 @@ class JsonRows:
                 middle = (low + high) // 2
                 waiting += [(middle, high), (low, middle)]
                 continue
-            offset = None if frame is None else _offsets(part.data, frame.height)
+            offset: pl.Series | None = None if frame is None else _offsets(part, frame.height)
             if frame is None or offset is None:
                 frame, offset = self._readable(part, bad)
-            frame = frame.with_columns(line=pl.Series(offset + part.line, dtype=pl.UInt32))
+            frame = frame.with_columns(offset)
             frame, wrong = fitting(frame, {name: self.raw[name] for name in self.as_floats})
             bad += wrong
             frames.append(frame.select(frames[0].columns))
         return pl.concat(frames), bad
 
-    def _readable(self, part: Piece, bad: list[Bad]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
-        """Those of a few lines that can be read, and their places among them; the others are added to ``bad``."""
+    def _readable(self, part: Piece, bad: list[Bad]) -> tuple[pl.DataFrame, pl.Series]:
+        """Those of a few lines that can be read, and their numbers; the others are added to ``bad``."""
         kept: list[bytes] = []
         place: list[int] = []
         for i, line in enumerate(part.data.split(b"\n")):
@@ -91,7 +89,7 @@ class JsonRows:
         frame = self._typed(b"\n".join(kept))
         if frame is None or frame.height != len(kept):
             frame, place = self._singly(kept, place, part, bad)
-        return frame, np.array(place, np.int64)
+        return frame, pl.Series("line", [part.line + i for i in place], pl.UInt32)
 
     def _singly(
         self, lines: list[bytes], place: list[int], part: Piece, bad: list[Bad]
@@ -142,10 +140,9 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 42 else text[:40] + "…"
 
 
-def _offsets(data: bytes, rows: int) -> NDArray[np.int64] | None:
-    """How many line ends come before each of ``rows`` objects of ``data``; None if they are another number of rows."""
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
-    if lines == rows:
-        return np.arange(rows)
-    filled = [i for i, line in enumerate(data.split(b"\n")) if line.strip()]
-    return np.array(filled, np.int64) if len(filled) == rows else None
+def _offsets(piece: Piece, rows: int) -> pl.Series | None:
+    """The column ``line`` for the ``rows`` objects of a piece; None if they are another number of rows."""
+    if piece.lines == rows:
+        return pl.int_range(piece.line, piece.line + rows, dtype=pl.UInt32, eager=True).alias("line")
+    filled = [piece.line + i for i, line in enumerate(piece.data.split(b"\n")) if line.strip()]
+    return pl.Series("line", filled, pl.UInt32) if len(filled) == rows else None

@@ -15,7 +15,10 @@ BATCH_ROWS = 2**18
 
 
 class ParquetRows:
-    """The rows of a Parquet file: a frame of the raw columns and ``line``, the row's number from 1, for each batch."""
+    """The rows of a Parquet file: a frame of the raw columns and ``line``, the row's number from 1, for each batch.
+
+    A column that is to stay an Enum comes as its numbers: a frame with 100,000 names in its type is slow to handle.
+    """
 
     def __init__(self, source: Source, raw: Mapping[str, pl.DataType]) -> None:
         self.source = source
@@ -23,7 +26,7 @@ class ParquetRows:
 
     def __iter__(self) -> Iterator[tuple[pl.DataFrame, list[Bad]]]:
         there = [name for name in self.raw if name in self.source.head.types]
-        file = pl.scan_parquet(self.source.path, glob=False).select(there)
+        file = pl.scan_parquet(self.source.path, glob=False).select(map(self._taken, there))
         row = 1
         try:
             for batch in file.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
@@ -33,15 +36,20 @@ class ParquetRows:
         except (pl.exceptions.PolarsError, OSError) as fault:
             raise DataError(f"{self.source.path}: cannot be read: {' '.join(str(fault).split())[:200]}") from None
 
+    def _taken(self, name: str) -> pl.Expr:
+        kept = isinstance(self.raw[name], pl.Enum)
+        return pl.col(name).to_physical().cast(pl.UInt32) if kept else pl.col(name)
+
     def _cast(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Bad]]:
         bad: list[Bad] = []
+        given = frame.schema
         for name, dtype in self.raw.items():
-            if name not in frame.columns:
+            if name not in given:
                 frame = frame.with_columns(pl.lit(None, dtype).alias(name))
-            elif frame.schema[name].is_float() and dtype.is_integer():
+            elif given[name].is_float() and dtype.is_integer():
                 frame, wrong = fitting(frame, {name: dtype})
                 bad += wrong
-            elif frame.schema[name] != dtype:
+            elif given[name] != dtype and not isinstance(dtype, pl.Enum):
                 frame, wrong = self._converted(frame, name, dtype)
                 bad += wrong
         return frame, bad

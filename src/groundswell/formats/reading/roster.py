@@ -13,21 +13,20 @@ EVERYONE = "all"
 class Roster:
     """The clients known so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: pl.Series | None = None) -> None:
         self.dtype = pl.Enum([])
         self.names = pl.Series("client", [], dtype=self.dtype)
         self.nameless = 0
+        if names is not None:
+            self._extend(names)
 
     def codes(self, client: pl.Series | None, rows: int) -> pl.Series:
-        """The numbers of ``rows`` clients, given by name or as an Enum; one and the same if there are no names."""
+        """The numbers of ``rows`` clients, given by name or as numbers; one and the same if there are neither."""
         if client is None:
             self._extend(pl.Series([EVERYONE]))
             return pl.repeat(0, rows, dtype=pl.UInt32, eager=True).alias("client")
-        if isinstance(client.dtype, pl.Enum) and not client.null_count():
-            if not self.names.len():
-                self._extend(client.dtype.categories)
-            if client.dtype == self.dtype:
-                return client.to_physical().cast(pl.UInt32)
+        if client.dtype == pl.UInt32:
+            return client if not client.null_count() else self._named(self.names.gather(client).cast(pl.String))
         return self._named(client.cast(pl.String))
 
     def _named(self, client: pl.Series) -> pl.Series:
@@ -35,11 +34,13 @@ class Roster:
         if lacking:
             self.nameless += lacking
             client = client.fill_null(NAMELESS)
-        code = client.cast(self.dtype, strict=False)
+        code = client.cast(self.dtype, strict=False).to_physical().cast(pl.UInt32)
         if code.null_count():
-            self._extend(client.filter(code.is_null()).unique(maintain_order=True))
-            code = client.cast(self.dtype)
-        return code.to_physical().cast(pl.UInt32)
+            new = code.is_null()
+            names = client.filter(new)
+            self._extend(names.unique(maintain_order=True))
+            code = code.scatter(new.arg_true(), names.cast(self.dtype).to_physical().cast(pl.UInt32))
+        return code
 
     def _extend(self, names: pl.Series) -> None:
         if names.len() == 1 and self.names.len() and names[0] == self.names[0]:

@@ -24,7 +24,7 @@ def by_sender(layout: Layout, head: Head, client_by: str) -> Layout:
     raw = dict(layout.raw)
     given = [column for column in columns if isinstance(column, Column)]
     for column in given:
-        if len(column.path) > 1 or column.path[0] not in raw:
+        if len(column.path) > 1 or column.path[0] not in raw or isinstance(raw[column.path[0]], pl.Enum):
             column.add_to(raw, pl.String())
 
     def rows(frame: pl.DataFrame) -> pl.DataFrame:

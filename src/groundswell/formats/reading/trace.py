@@ -112,7 +112,9 @@ class Trace:
         return _Pass(runs.in_order(), spilled.roster, replace(spilled.reading))
 
     def _read(self) -> _Pass:
-        layout, roster = self._layout(), Roster()
+        layout = self._layout()
+        given = layout.raw.get(layout.names.get("client", ""))
+        roster = Roster(given.categories if isinstance(given, pl.Enum) else None)
         reading = Reading(notes=layout.notes)
 
         def frames() -> Generator[pl.DataFrame, None, None]:
