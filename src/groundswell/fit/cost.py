@@ -23,8 +23,7 @@ class Cost:
 
 def costs(fold: Fold, made: Assembled) -> tuple[Cost, ...]:
     """The figures, all of which are the same where nothing was merged."""
-    pool = made.pool
-    sent = pool.rate_per_s * pool.window_s
+    pool, sent = made.pool, made.sent
     before, after = fold.requests[fold.requests > 0].astype(np.float64), sent.sum(axis=1)
     total = made.requests.sum(axis=0).astype(np.float64)
     out = [

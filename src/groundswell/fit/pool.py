@@ -42,6 +42,8 @@ class Assembled:
     """The windows of the senders, by sender."""
     requests: Ints
     """Of each sender and window, as the trace has them: [P, W]."""
+    sent: Floats
+    """The same, as the pool has them."""
 
 
 def assemble(fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any]) -> Assembled:
@@ -79,7 +81,7 @@ def assemble(fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any]
         slot_s=setting.slot_s,
         origin=origin,
     )
-    return Assembled(pool, roster, lengths, cells, gaps, requests)
+    return Assembled(pool, roster, lengths, cells, gaps, requests, sent)
 
 
 def _traits(fold: Fold, cells: Cells, grid: Grid) -> Floats:

@@ -230,5 +230,5 @@ def _length_tables(made: _Field, scale: int) -> LengthTables:
 def _marginal(runs: _Runs, made: _Field, scale: int) -> Marginal:
     things = np.bincount(made.number[made.number >= 0], runs.things[made.number >= 0], made.first.size - 1)
     mass = np.add.reduceat(made.mass, made.first[:-1])
-    drawn: Floats = made.mass * np.repeat(things / mass, np.diff(made.first))
+    drawn = np.asarray(made.mass * np.repeat(things / mass, np.diff(made.first)), np.float64)
     return Marginal(runs.total / runs.n / scale, runs.n.astype(np.float64), made.value / float(scale), drawn)
