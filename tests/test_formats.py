@@ -53,6 +53,8 @@ HEADS = {
     '{"gen_ai.operation.name":"chat","gen_ai.usage.input_tokens":1,"gen_ai.usage.output_tokens":30,"user.id":"a"}}\n',
     "azure": "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 00:00:00.0000000,513,10\r\n"
     "2023-11-16 00:00:00.0012350,16,20\r\n2023-11-16 00:00:12.5000000,1,30\r\n",
+    "burstgpt": "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n0.0,GPT-4,513,10,523,a\n"
+    '0.001235,GPT-4,16,20,36,"b,c"\n12.5,GPT-4,1,30,31,a\n',
     "csv": 'arrival_s,client,input_tokens,output_tokens\n0.0,a,513,10\n0.0012346,"b,c",16,20\n12.5,a,1,30\n',
     "jsonl": '{"arrival_s":0.0,"client":"a","input_tokens":513,"output_tokens":10}\n'
     '{"arrival_s":0.0012346,"client":"b,c","input_tokens":16,"output_tokens":20}\n'
@@ -60,6 +62,7 @@ HEADS = {
     "mooncake": '{"timestamp":0,"input_length":513,"output_length":10,"hash_ids":[0,1]}\n'
     '{"timestamp":1,"input_length":16,"output_length":20,"hash_ids":[2]}\n'
     '{"timestamp":12500,"input_length":1,"output_length":30,"hash_ids":[3]}\n',
+    "servegen": "request_id,timestamp,input_tokens,output_tokens\n0,0.0,513,10\n1,0.001235,16,20\n2,12.5,1,30\n",
     "vidur": "arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,513,10\n0.001235,16,20\n12.5,1,30\n",
     "vllm": '{"timestamp":0.0,"input_length":513,"output_length":10,"hash_ids":['
     + ",".join(map(str, range(33)))

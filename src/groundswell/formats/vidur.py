@@ -11,6 +11,8 @@ import polars as pl
 
 from groundswell.formats import FORMATS, Sink
 from groundswell.formats._lines import CsvLines, input_length, second
+from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout.columns import need
 from groundswell.table import Workload
 
 
@@ -33,6 +35,24 @@ class Vidur:
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
         return CsvLines(place, _rows)
+
+    @staticmethod
+    def recognises(head: Head) -> bool:
+        """Whether the file has Vidur's columns."""
+        return head.kind == "csv" and set(_RAW) <= set(head.columns)
+
+    def layout(self, head: Head) -> Layout:
+        """How to read this file: one client."""
+        need(head, *_RAW)
+        return Layout(_RAW, _read, names=_NAMES)
+
+
+_RAW = {"arrived_at": pl.Float64(), "num_prefill_tokens": pl.Int32(), "num_decode_tokens": pl.Int32()}
+_NAMES = {"arrival_s": "arrived_at", "input_tokens": "num_prefill_tokens", "output_tokens": "num_decode_tokens"}
+
+
+def _read(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select("line", *(pl.col(place).alias(name) for name, place in _NAMES.items()))
 
 
 def _rows(block: Workload) -> pl.DataFrame:

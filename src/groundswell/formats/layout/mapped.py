@@ -13,6 +13,7 @@ from groundswell.errors import UsageError
 from groundswell.formats._ids import id_numbers
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import Column, column_of, shown_columns
+from groundswell.formats.layout.lists import whole_numbers
 from groundswell.formats.layout.times import unix_s
 from groundswell.table import COLUMNS, ITEM_COLUMNS, list_column
 
@@ -163,9 +164,7 @@ def _value(name: str, value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         low = value.str.strip_chars().str.to_lowercase()
         return pl.when(low.is_in(_TRUE)).then(True).when(low.is_in(_FALSE)).then(False)
     if isinstance(COLUMNS[name], pl.List):
-        inner = value.str.strip_chars("[] ").str.split(",").list.eval(pl.element().str.strip_chars())
-        numbers = inner.list.eval(pl.element().filter(pl.element() != "").cast(pl.Int64, strict=False))
-        return numbers.cast(COLUMNS[name], strict=False)
+        return whole_numbers(value)
     return value
 
 
