@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 Floats = NDArray[np.float64]
 
 LARGEST_EXPONENT = 20.0
+_STEP = 1e-4
 _SUMMED = 1024  # terms added one by one; the rest by the Euler–Maclaurin formula, to 1e-10
 
 
@@ -42,13 +43,14 @@ def exponent(log_mean: float, most: float) -> float:
 
 
 def exponents(log_mean: Floats, most: float) -> Floats:
-    """:func:`exponent` for many means, to 1e-4, from a table."""
-    s = np.concatenate([np.arange(0.0, 4.0, 0.01), np.arange(4.0, LARGEST_EXPONENT + 0.05, 0.1)])
-    step = 1e-4
-    top = np.array([most])
+    """:func:`exponent` for many means, from a table between the least and the most of them."""
+    low, high = (exponent(float(at), most) for at in (np.nanmax(log_mean), np.nanmin(log_mean)))
+    if high - low < _STEP:
+        return np.where(np.isfinite(log_mean), 0.5 * (low + high), np.nan)
+    s, top = np.linspace(low, high, 129), np.array([most])
     # The mean of ln k under the law is minus the slope of the logarithm of the sum.
-    mean = np.array([np.log(harmonic(top, v - step)[0] / harmonic(top, v + step)[0]) / (2.0 * step) for v in s])
-    return np.asarray(np.interp(-log_mean, -mean, s))
+    mean = [np.log(harmonic(top, v - _STEP)[0] / harmonic(top, v + _STEP)[0]) / (2.0 * _STEP) for v in s]
+    return np.asarray(np.interp(-log_mean, -np.array(mean), s))
 
 
 @dataclass(frozen=True)
