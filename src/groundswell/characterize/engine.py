@@ -129,6 +129,8 @@ def finish(fold: Folded, setting: Setting, metadata: Mapping[str, Any]) -> Chara
     figures = {name: topic.finish(setting, sample) for name, topic in fold.topics.items()}
     if figures["clients"] is not None and "client_is" in metadata:
         figures["clients"] = replace(figures["clients"], what=str(metadata["client_is"]))
+    if figures["arrivals"] is not None and metadata.get("tick_s"):  # the reader sees ticks that waver, gaps do not
+        figures["arrivals"] = replace(figures["arrivals"], tick_s=float(metadata["tick_s"]))
     whole = Characterization(dict(metadata), setting, fold.summary.finish(), **figures)
     return replace(whole, findings=tuple(findings(whole)))
 

@@ -85,6 +85,11 @@ def shown(estimate: Estimate, digits: int = 2) -> str:
     return f"{text} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]" if estimate.known else text
 
 
+def _odds(p: float) -> str:
+    """``p = .012``, or ``p < .001``."""
+    return f"p {p:.2g}" if p >= 0.001 else "p < .001"
+
+
 def _best(shares: dict[str, float]) -> str:
     name = max(shares, key=lambda family: shares[family])
     return f"{name} best in {shares[name]:.0%} of windows"
@@ -184,7 +189,7 @@ def _reasons(whole: Characterization) -> tuple[Verdict, str, Estimate, str]:
     reasoning = whole.reasoning
     if reasoning is None:
         return _silent("the trace has no reasoning tokens")
-    figure = f"{shown(reasoning.times, 1)}× answers; rho {shown(reasoning.spearman)}; dip p {reasoning.dip_p:.2g}"
+    figure = f"{shown(reasoning.times, 1)}× answers; rho {shown(reasoning.spearman)}; dip {_odds(reasoning.dip_p)}"
     holds = reasoning.times.above(1.0) and reasoning.spearman.above(0.0) and reasoning.dip_p < ODDS
     why = f"the ratio lies above 1, the rank correlation above 0, and one mode is rejected at {ODDS}"
     return _verdict(holds), figure, reasoning.times, why
@@ -258,7 +263,7 @@ def _bimodal(whole: Characterization) -> tuple[Verdict, str, Estimate, str]:
     lengths = whole.lengths
     if lengths is None or not np.isfinite(lengths.output_dip_p) or lengths.fields["output"].n < FEW_REQUESTS:
         return _silent(f"fewer than {FEW_REQUESTS} requests")
-    figure = f"dip {lengths.output_modes.value:.3f}, p {lengths.output_dip_p:.2g}"
+    figure = f"dip {lengths.output_modes.value:.3f}, {_odds(lengths.output_dip_p)}"
     why = f"one mode of the log lengths is rejected at {ODDS}"
     return _verdict(lengths.output_dip_p < ODDS), figure, lengths.output_modes, why
 

@@ -32,8 +32,9 @@ def describe(whole: Characterization, width: int = 100) -> str:
 def _summary(whole: Characterization) -> list[str]:
     figures = whole.summary
     clients = f" from {figures.active_clients:,} clients" if figures.active_clients > 1 else ""
+    named = "" if not isinstance(whole.source.get("source"), str) else f"{whole.source['source']}: "
     lines = [
-        f"{show_count(figures.requests)} requests{clients} in {show_duration(figures.span_s)}: "
+        f"{named}{show_count(figures.requests)} requests{clients} in {show_duration(figures.span_s)}: "
         f"{show_count(figures.mean_rate_per_s)}/s, {show_count(figures.peak_rate_per_s)}/s in the busiest 10 s",
         f"{'tokens':<10}" + "".join(f"{head:>9}" for head in ("mean", "p50", "p90", "p99", "max")),
     ]

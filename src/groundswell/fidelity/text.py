@@ -18,7 +18,7 @@ def describe(comparison: Comparison) -> str:
     lines = [f"reference {comparison.reference}: {show_count(comparison.requests)} requests"]
     for candidate in comparison.candidates:
         lines += ["", *_candidate(candidate)]
-    lines += ["", "apart: how far from the reference. noise: what 95 % of pairs of draws from the reference stay below."]
+    lines += ["", "apart: how far from the reference. noise: 95 % of pairs of draws from the reference are less apart."]
     return "\n".join(lines)
 
 
