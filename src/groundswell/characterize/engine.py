@@ -92,12 +92,12 @@ class Folded:
     topics: dict[str, Any] = field(default_factory=lambda: {name: fold() for name, fold in TOPICS.items()})
 
     @classmethod
-    def of(cls, block: Workload, setting: Setting) -> Folded:
-        """The folds of one block."""
+    def of(cls, block: Workload, setting: Setting, level: int = 0) -> Folded:
+        """The folds of one block, of a stream whose sample is at ``level`` so far."""
         if not len(block):
             return cls()
         topics = {name: fold.of(block, setting) for name, fold in TOPICS.items()}
-        return cls(Summary.of(block), Sample.of(block), topics)
+        return cls(Summary.of(block), Sample.of(block, level), topics)
 
     def __add__(self, later: Folded) -> Folded:
         topics = {name: fold + later.topics[name] for name, fold in self.topics.items()}
@@ -119,7 +119,9 @@ def characterize(
         raise DataError("there are no requests to characterize")
     metadata = getattr(blocks, "metadata", None) or first.metadata
     chosen = informed(setting or Setting(), metadata)
-    whole = folded(chain([first], stream), lambda block: Folded.of(block, chosen), Folded(), workers)
+    whole = folded(
+        chain([first], stream), lambda block, so_far: Folded.of(block, chosen, so_far.sample.level), Folded(), workers
+    )
     return finish(whole, chosen, getattr(blocks, "metadata", None) or first.metadata)
 
 

@@ -60,7 +60,7 @@ def compare(
 
 def profile(blocks: Iterable[Workload], name: str) -> Profile:
     """The profile of all blocks."""
-    total = folded(blocks, lambda block: Profile.of(block, Setting()), Profile())
+    total = folded(blocks, lambda block, _: Profile.of(block, Setting()), Profile())
     if not total.summary.requests:
         raise DataError(f"{name}: there are no requests to compare")
     return total

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 Fold = TypeVar("Fold")
 
 
-def folded(blocks: Iterable[Any], of: Callable[[Any], Fold], nothing: Fold, workers: int | None = None) -> Fold:
-    """``nothing + of(first) + of(second) + …``, with up to ``workers`` calls of ``of`` at a time: one a core if not said.
+def folded(blocks: Iterable[Any], of: Callable[[Any, Fold], Fold], nothing: Fold, workers: int | None = None) -> Fold:
+    """``nothing + of(first, …) + of(second, …) + …``, with up to ``workers`` calls of ``of`` at a time: else one a core.
 
-    No more blocks than that are held. Adding happens in the caller's thread, and so does whatever makes the blocks.
+    ``of`` is given a block, and the fold of some of the blocks before it. No more blocks than there are workers are
+    held. Adding happens in the caller's thread, and so does whatever makes the blocks.
     """
     total: Any = nothing
     workers = workers or os.cpu_count() or 1
@@ -22,7 +23,7 @@ def folded(blocks: Iterable[Any], of: Callable[[Any], Fold], nothing: Fold, work
         ahead: deque[Future[Fold]] = deque()
         try:
             for block in blocks:
-                ahead.append(pool.submit(of, block))
+                ahead.append(pool.submit(of, block, total))
                 if len(ahead) > workers:
                     total = total + ahead.popleft().result()
             while ahead:

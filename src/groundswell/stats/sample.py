@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from groundswell.chance import compiled, mix
+from groundswell.stats.tally import joined
 from groundswell.table import Workload
 
 MOST = 2**17
@@ -18,6 +19,11 @@ _KEPT = (
     "arrival_s", "client", "input_tokens", "output_tokens", "reason_tokens", "image_tokens", "audio_tokens",
     "video_tokens", "turn", "model", "failed",
 )  # fmt: skip
+
+
+def _bound(level: int) -> np.uint64:
+    """Words below begin with ``level`` zero bits; no bound for level 0 is asked for."""
+    return np.uint64(2 ** (64 - level))
 
 
 @compiled
@@ -41,29 +47,31 @@ class Sample:
 
     level: int = 0
     rows: pl.DataFrame | None = None
+    clients: pl.Series | None = None
+    """The names that the rows' ``client`` numbers."""
 
     @classmethod
-    def of(cls, block: Workload) -> Sample:
-        """The sample of one block."""
-        frame = block.frame.select(name for name in _KEPT if name in block.frame.columns)
-        lot = pl.Series("lot", _lots(block.arrival_s, block.input_tokens, block.output_tokens))
-        level = 0
-        chosen: Any = None
+    def of(cls, block: Workload, level: int = 0) -> Sample:
+        """The sample of one block, at no less than ``level``: that of the stream so far, which can only rise."""
+        lot = _lots(block.arrival_s, block.input_tokens, block.output_tokens)
         while len(block) >> level > MOST:
             level += 1
-        if level:
-            chosen = lot < 2 ** (64 - level)
-            frame, lot = frame.filter(chosen), lot.filter(chosen)
-        return cls(level, frame.with_columns(lot, pl.col("client").cast(pl.String)))._thinned(level)
+        chosen = np.flatnonzero(lot < _bound(level)) if level else np.arange(len(block))
+        frame = block.frame.select(pl.col(name).gather(chosen) for name in _KEPT if name in block.frame.columns)
+        clients = block.frame.schema["client"]
+        assert isinstance(clients, pl.Enum)  # noqa: S101 (a Workload's schema)
+        rows = frame.with_columns(pl.col("client").to_physical().cast(pl.UInt32), pl.Series("lot", lot[chosen]))
+        return cls(level, rows, clients.categories)._thinned(level)
 
     def __add__(self, other: Sample) -> Sample:
         if self.rows is None or other.rows is None:
             return other if self.rows is None else self
         level = max(self.level, other.level)
-        a, b = self._thinned(level).rows, other._thinned(level).rows
-        assert a is not None  # noqa: S101 (both have rows)
-        assert b is not None  # noqa: S101
-        return Sample(level, pl.concat([a, b], how="diagonal"))._thinned(level)
+        a, b = self._thinned(level), other._thinned(level)
+        assert a.rows is not None and b.rows is not None and a.clients is not None  # noqa: S101, PT018 (both have rows)
+        clients, place = joined(a.clients, b.clients)  # type: ignore[arg-type]
+        added = b.rows if place is None else b.rows.with_columns(client=place.gather(b.rows["client"]))
+        return Sample(level, pl.concat([a.rows, added], how="diagonal"), clients)._thinned(level)
 
     def _thinned(self, level: int) -> Sample:
         """The sample at ``level`` or, if it is still too large, at the next that is not."""
@@ -71,13 +79,16 @@ class Sample:
         rows, at = self.rows, self.level
         while at < level or rows.height > MOST:
             at = max(at + 1, level)
-            rows = rows.filter(pl.col("lot") < 2 ** (64 - at))
-        return Sample(at, rows)
+            rows = rows.filter(pl.col("lot") < int(_bound(at)))
+        return Sample(at, rows, self.clients)
 
     @property
     def frame(self) -> pl.DataFrame:
         """The sampled rows in order of arrival: the workload's scalar columns, ``client`` as text, and the items."""
-        return pl.DataFrame() if self.rows is None else self.rows.drop("lot").sort("arrival_s", maintain_order=True)
+        if self.rows is None or self.clients is None:
+            return pl.DataFrame()
+        named = self.rows.with_columns(client=self.clients.gather(self.rows["client"]))
+        return named.drop("lot").sort("arrival_s", maintain_order=True)
 
     @property
     def whole(self) -> bool:
