@@ -244,7 +244,7 @@ def test_ctrl_c_at_half_leaves_nothing(clients: Path, tmp_path: Path) -> None:
 def test_ctrl_c_waits_for_the_block_in_hand_and_a_second_one_does_not() -> None:
     import polars as pl
 
-    from groundswell.cli.generate import stopped_between
+    from groundswell.cli._stop import stopped_between
     from groundswell.table import REQUIRED, Workload
 
     block = Workload(pl.DataFrame(schema=REQUIRED))

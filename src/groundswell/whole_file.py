@@ -17,10 +17,7 @@ def appearing(path: Path) -> Iterator[Path]:
 
     A path that is there and no plain file is its own place: see :func:`is_stream`.
     """
-    if path.is_dir():
-        raise UsageError(f"{path}: is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.parent}")
+    check_place(path)
     if is_stream(path):
         yield path
         return
@@ -38,6 +35,14 @@ def appearing(path: Path) -> Iterator[Path]:
         except KeyboardInterrupt:
             beside.unlink(missing_ok=True)
             raise
+
+
+def check_place(path: Path) -> None:
+    """Raises UsageError if no file can be at ``path``."""
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
 
 
 def is_stream(path: Path) -> bool:

@@ -89,6 +89,49 @@ NoDataset = Annotated[
     typer.Option(help="Clients without lengths are dropped, or borrow the others' lengths, weighted by rate."),
 ]
 Workers = Annotated[int | None, option("Threads. If not given: one a core.", "N", min=1)]
+TraceFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TRACE",
+        show_default=False,
+        help="The file of a trace: any format that groundswell reads (docs/formats.md), or a table whose columns "
+        "--map names.",
+    ),
+]
+From = Annotated[
+    str | None,
+    option(
+        "The trace's format, such as azure or mooncake:block_tokens=16. If not given, its content decides.",
+        "FORMAT",
+        "--format",
+        "--from",
+    ),
+]
+Map = Annotated[
+    list[str] | None,
+    option(
+        "Where a column of a workload is, in a table of any format: arrival=TIMESTAMP, client=user, "
+        "input_tokens=usage.prompt_tokens and so on, each said once. Columns that have our names need not be said.",
+        "OURS=THEIRS",
+        "--map",
+    ),
+]
+TimeUnit = Annotated[
+    Literal["s", "ms", "us", "ns"] | None,
+    option("What arrivals that are numbers count. If not given: seconds, or Unix time in what its size says."),
+]
+ClientBy = Annotated[
+    str | None,
+    option("Take another column for the client, such as model, or several: 'Model+Log Type'.", "COLUMN"),
+]
+BadRows = Annotated[
+    Literal["stop", "skip"],
+    typer.Option(help="A row that cannot be meant ends the reading, or is left out and counted."),
+]
+Dequantise = Annotated[
+    bool,
+    typer.Option("--dequantise", help="Spread the rows of a coarse clock's tick over it at random."),
+]
 To = Annotated[
     str | None,
     option(f"One of {', '.join(FORMATS)}. If not given, the file's ending decides.", "FORMAT"),

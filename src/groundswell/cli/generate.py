@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
 
 from groundswell.cli import _options as take
-from groundswell.errors import GroundswellError, UsageError
+from groundswell.cli._stop import StoppedError, stopped_between
+from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
     from groundswell.table import Workload
@@ -24,12 +21,6 @@ if TYPE_CHECKING:
 DURATION_OF_A_LAW_S = 600.0
 LATEST_S = 1e10  # some three centuries
 NOT_IN_THE_RECORD = ("source", "output", "workers")  # neither changes what is generated
-
-
-class StoppedError(GroundswellError):
-    """Ctrl-C while a file was being written."""
-
-    exit_code = 130
 
 
 def generate(
@@ -117,36 +108,6 @@ def generate(
         f"{took_s:.1f} s to generate and write ({show_count(rows / took_s)} requests/s)",
         file=place,
     )
-
-
-@contextmanager
-def stopped_between(blocks: Iterable[Workload]) -> Iterator[Iterator[Workload]]:
-    """``blocks``, among which a Ctrl-C is raised only when one is done; a second one is raised at once.
-
-    Native code that is told of a Ctrl-C half way through may panic: polars does.
-    """
-    stop = threading.Event()
-
-    def watched() -> Iterator[Workload]:
-        for block in blocks:
-            if stop.is_set():
-                raise KeyboardInterrupt
-            yield block
-        if stop.is_set():
-            raise KeyboardInterrupt
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield watched()
-        return
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield watched()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Tally:

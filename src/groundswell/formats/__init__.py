@@ -73,7 +73,7 @@ def write(
     order or differ in their columns, :class:`OutputError` where writing fails, and whatever ``blocks`` raises.
     """
     path = Path(path)
-    part = _part(path, format)
+    part = FORMATS.build(format_of(path, format))
     rows, latest_s, any_block = 0, 0.0, False
     with appearing(path) as place:
         with faults_of(path):
@@ -97,14 +97,15 @@ def write(
     return rows
 
 
-def _part(path: Path, text: str | None) -> Format:
+def format_of(path: Path, text: str | None) -> str:
+    """The text of the format that a file is written in: ``text``, or what the path's ending says."""
     if text is not None:
-        return FORMATS.build(text)
+        return text
     if path.suffix not in BY_ENDING:
         raise UsageError(
             f"{path}: its ending names no format; end it in {', '.join(BY_ENDING)}, or say one of {', '.join(FORMATS)}"
         )
-    return FORMATS.build(BY_ENDING[path.suffix])
+    return BY_ENDING[path.suffix]
 
 
 def _in_order(block: Workload, latest_s: float) -> float:

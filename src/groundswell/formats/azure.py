@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
 
 from groundswell.formats import FORMATS, Sink
+from groundswell.formats._clock import unix_start
 from groundswell.formats._lines import CsvLines, input_length
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import need
 from groundswell.formats.layout.times import unix_s
 from groundswell.table import Workload
 
-EPOCH = datetime(2023, 11, 16, tzinfo=UTC)
-"""The time of day 0 s: the day of Azure's own first traces, from midnight."""
-
-_EPOCH_US = int(EPOCH.timestamp()) * 1_000_000
-
 
 @FORMATS.register("azure")
 @dataclass(frozen=True)
 class Azure:
-    """``TIMESTAMP`` from 2023-11-16 00:00:00 on, ``ContextTokens``, ``GeneratedTokens``."""
+    """``TIMESTAMP``, from 2023-11-16 00:00:00 on unless the workload is dated, ``ContextTokens``, ``GeneratedTokens``."""
 
     ending: ClassVar[str] = ".csv"
     reader: ClassVar[str] = "inference-perf, and whatever reads Azure's traces"
@@ -40,7 +35,10 @@ class Azure:
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
-        return CsvLines(place, _rows, line_end="\r\n", datetime_format="%Y-%m-%d %H:%M:%S%.6f0")
+        start_us = round(unix_start(metadata) * 1e6)
+        return CsvLines(
+            place, lambda block: _rows(block, start_us), line_end="\r\n", datetime_format="%Y-%m-%d %H:%M:%S%.6f0"
+        )
 
     @staticmethod
     def recognises(head: Head) -> bool:
@@ -66,8 +64,8 @@ def _read(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rows(block: Workload) -> pl.DataFrame:
-    microsecond = (pl.col("arrival_s") * 1e6).round().cast(pl.Int64) + _EPOCH_US
+def _rows(block: Workload, start_us: int) -> pl.DataFrame:
+    microsecond = (pl.col("arrival_s") * 1e6).round().cast(pl.Int64) + start_us
     return block.frame.select(
         microsecond.cast(pl.Datetime("us")).alias("TIMESTAMP"),
         input_length(block).alias("ContextTokens"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import polars as pl
 
 from groundswell.formats.layout import Layout
@@ -29,6 +30,8 @@ Result = TypeVar("Result")
 _Rows = Callable[[Source, Mapping[str, pl.DataType]], Iterable[tuple[pl.DataFrame, list[Bad]]]]
 _ROWS: dict[str, _Rows] = {"csv": CsvRows, "jsonl": JsonRows, "json": JsonRows, "parquet": ParquetRows}
 _PLACE = {"csv": "line", "jsonl": "line", "json": "item", "parquet": "row"}
+_FAR_S = 1e8
+"""So far from 0, as Unix time is, a float holds some tenths of a microsecond; what it seems to tell beyond is dropped."""
 _FIRST = ("arrival_s", "client", "input_tokens", "output_tokens")
 
 
@@ -68,11 +71,13 @@ class Trace:
         self._zero_unix_s = 0.0 if self.metadata.pop("dated", False) else self.metadata.get("start_unix_s")
         self._source = source
         self._layout = layout
-        self._judge = Judge(source.path, bad_rows, _PLACE[source.head.kind])
+        self.place = _PLACE[source.head.kind]
+        self._judge = Judge(source.path, bad_rows, self.place)
         self._clock = Clock(str(source.path), known.names.get("arrival_s", "arrival_s"), dequantise, sure_of_unit)
         self._block_rows = block_rows
         self._folder: Path | None = None
         self._spilled: tuple[SortedRuns, _Pass] | None = None
+        self._clients: pl.Series | None = None
 
     @property
     def expected_rows(self) -> float:
@@ -98,8 +103,19 @@ class Trace:
         if through.roster.nameless:
             reading.note(f"{through.roster.nameless:,} rows name no client; together they are the client {NAMELESS!r}.")
 
+    def learn_clients(self, blocks: Iterable[Workload]) -> None:
+        """Read ``blocks``, all of this trace's, so that from then on each block knows all clients."""
+        latest: Workload | None = None
+        for latest in blocks:  # noqa: B007 (the last block knows all)
+            pass
+        if latest is not None:
+            self._clients = pl.Series(latest.clients, dtype=pl.String)
+
     def _block(self, rows: pl.DataFrame, origin_s: float, roster: Roster) -> Workload:
-        arrival = pl.Series("arrival_s", rows["arrival_s"].to_numpy() - origin_s)
+        arrival_s = rows["arrival_s"].to_numpy() - origin_s
+        if abs(origin_s) > _FAR_S:
+            arrival_s = np.round(arrival_s, 7)
+        arrival = pl.Series("arrival_s", arrival_s)
         frame = rows.drop("line").with_columns(arrival, roster.column(rows["client"]))
         return Workload(frame.select(*_FIRST, pl.exclude(_FIRST)), self.metadata)
 
@@ -114,7 +130,7 @@ class Trace:
     def _read(self) -> _Pass:
         layout = self._layout()
         given = layout.raw.get(layout.names.get("client", ""))
-        roster = Roster(given.categories if isinstance(given, pl.Enum) else None)
+        roster = Roster(given.categories if self._clients is None and isinstance(given, pl.Enum) else self._clients)
         reading = Reading(notes=layout.notes)
 
         def frames() -> Generator[pl.DataFrame, None, None]:

@@ -1,0 +1,63 @@
+"""How verbs open a trace, and what they say of how it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from groundswell.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundswell.formats.reading import Trace
+
+SHOWN = 3
+"""So many of the skipped rows are told."""
+
+
+def open_trace(
+    path: Path,
+    format: str | None = None,  # noqa: A002 (the word for it)
+    columns: Sequence[str] | None = None,
+    time_unit: str | None = None,
+    client_by: str | None = None,
+    bad_rows: Literal["stop", "skip"] = "stop",
+    dequantise: bool = False,
+) -> Trace:
+    """The trace that the options of a verb mean; ``columns`` are the texts of ``--map``."""
+    from groundswell.formats.reading import read
+
+    return read(
+        path,
+        format,
+        columns=_mapping(columns or ()),
+        time_unit=time_unit,
+        client_by=client_by,
+        bad_rows=bad_rows,
+        dequantise=dequantise,
+    )
+
+
+def _mapping(texts: Sequence[str]) -> dict[str, str] | None:
+    columns: dict[str, str] = {}
+    for text in texts:
+        ours, equals, theirs = (piece.strip() for piece in text.partition("="))
+        if not (ours and equals and theirs):
+            raise UsageError(f"--map {text}: say OURS=THEIRS, such as arrival=TIMESTAMP")
+        if ours in columns:
+            raise UsageError(f"--map {text}: {ours} is given twice")
+        columns[ours] = theirs
+    return columns or None
+
+
+def say_reading(trace: Trace) -> None:
+    """What a person should know of how the trace was read, on stderr: what was skipped and why, and notes."""
+    from groundswell.cli._print import note
+
+    reading = trace.reading
+    if reading.skipped:
+        shown = [f"{trace.place} {number}: {reason}" for number, reason in reading.first_skipped[:SHOWN]]
+        more = "; …" if reading.skipped > SHOWN else ""
+        note(f"{reading.skipped:,} of {reading.rows + reading.skipped:,} rows were skipped. {'; '.join(shown)}{more}")
+    for text in reading.notes:
+        note(text)
