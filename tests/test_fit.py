@@ -205,6 +205,8 @@ def test_the_hour_of_the_day_is_kept() -> None:
     pool = fit_pool([dated], EXACT).pool
     assert pool.start_s == 22 * 3600 + 600
     assert fit_pool([trace], EXACT).pool.start_s == 0
+    generated = compose(three_clients(), start_s=1200, duration_s=1200).collect()
+    assert fit_pool([generated], EXACT).pool.start_s == 1200
     assert fit_pool([dated], FitSetting(align="trace")).pool.start_s == 22 * 3600 + 13 * 60 + 20
 
 

@@ -21,10 +21,11 @@ class Cost:
     kind: str = "number"
 
 
-def costs(fold: Fold, made: Assembled) -> tuple[Cost, ...]:
-    """The figures, all of which are the same where nothing was merged."""
+def costs(fold: Fold, made: Assembled, k: int) -> tuple[Cost, ...]:
+    """The figures, all of which are the same where nothing was merged. Windows of fewer than ``k`` have no CV."""
     pool, sent = made.pool, made.sent
     before, after = fold.requests[fold.requests > 0].astype(np.float64), sent.sum(axis=1)
+    published = made.gaps.requests >= k
     total = made.requests.sum(axis=0).astype(np.float64)
     out = [
         Cost("clients", before.size, after.size),
@@ -32,7 +33,7 @@ def costs(fold: Fold, made: Assembled) -> tuple[Cost, ...]:
         Cost("Gini", gini(before), gini(after)),
         Cost("spread of the rate over windows", _spread(total), _spread(sent.sum(axis=0))),
         Cost("requests in another window", 0.0, float(np.abs(sent - made.requests).sum() / 2 / total.sum()), "share"),
-        Cost("mean squared CV of clients' gaps", _burstiness(made.own), _burstiness(made.gaps)),
+        Cost("mean squared CV of clients' gaps", _burstiness(made.own), _burstiness(made.gaps.where(published))),
     ]
     for field in ("input_tokens", "output_tokens"):
         if field in pool.fields:

@@ -53,8 +53,8 @@ class Fold:
     """Lengths above the largest that a pool can hold."""
 
     @classmethod
-    def of(cls, block: Workload, grid: Grid, keep: int) -> Fold:
-        """The summary of one block."""
+    def of(cls, block: Workload, grid: Grid, keep: int, level: int = 0) -> Fold:
+        """The summary of one block, of a stream whose sample is at ``level`` so far."""
         if not len(block):
             return cls()
         names = block.frame.schema["client"]
@@ -73,7 +73,7 @@ class Fold:
             (Cells.of(arrival_s, code, window, requests.size),),
             ((code[rare], arrival_s[rare]),),
             tallies(block, grid.slot(window)),
-            Sample.of(block),
+            Sample.of(block, level),
             float(arrival_s[0]),
             float(arrival_s[-1]),
             frozenset(held if failed else held - {"failed"}),

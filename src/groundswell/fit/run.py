@@ -61,14 +61,15 @@ def fit_pool(
     first, rest = _opened(blocks)
     known = first.metadata if metadata is None else metadata
     grid = setting.grid(known)
-    fold = folded(chain([first], rest), lambda block: Fold.of(block, grid, setting.few - 1), Fold())
+    keep = setting.few - 1
+    fold = folded(chain([first], rest), lambda block, so_far: Fold.of(block, grid, keep, so_far.sample.level), Fold())
     if not fold.cells:
         raise DataError("the trace holds no request, so there is no client to fit")
     made = assemble(fold, setting, grid, _origin(setting, known))
     joint = rank_correlation(fold.sample.frame, grid)
     sends = int((fold.requests > 0).sum())
     notes = _notes(fold, setting, grid, made)
-    return Fitted(made.pool, costs(fold, made), notes, joint, int(fold.requests.sum()), sends)
+    return Fitted(made.pool, costs(fold, made, setting.min_group), notes, joint, int(fold.requests.sum()), sends)
 
 
 def _opened(blocks: Iterable[Workload]) -> tuple[Workload, Iterator[Workload]]:
@@ -111,10 +112,11 @@ def _on_ends(fold: Fold, grid: Grid, pool: ClientPool) -> str:
     begins_s = fold.first_s + grid.shift_s + grid.origin_s
     if covered_s >= pool.span_s - 0.05 * pool.window_s:
         return ""
+    wide = grid.shift_s % grid.window_s > 0
     return (
         f"the trace's {show_duration(covered_s)} from {show_duration(np.floor(begins_s))} lie in "
         f"{show_duration(pool.span_s)} of whole windows; those at the ends hold what was sent, so the pool's mean rate "
-        f"is {covered_s / pool.span_s:.1%} of the trace's"
+        f"is {covered_s / pool.span_s:.1%} of the trace's" + ("; --align trace begins them with the trace" * wide)
     )
 
 
@@ -139,7 +141,7 @@ def _on_ticks(made: Assembled) -> str:
         return ""
     return (
         f"{zeros / gaps:.0%} of a client's gaps are 0, as a clock that ticks makes them: "
-        "CVs and families below the tick are the clock's"
+        "CVs and families below the tick are the clock's; --dequantise spreads a tick's requests over it"
     )
 
 

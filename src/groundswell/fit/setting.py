@@ -25,7 +25,7 @@ class FitSetting:
     ``min_group`` above 1 no figure of the pool rests on fewer requests than that. ``names`` says whether the pool's
     clients are numbered or keep the trace's names. ``align`` says where windows begin: at multiples of ``window_s``
     from midnight ("clock"), or with the trace ("trace"). ``midnight_s`` is the time of day of the trace's second 0;
-    None takes it from the trace's ``start_unix_s``, and 0 where it has none.
+    None takes it from the trace's ``start_unix_s``, or from ``start_s`` on a pool's clock, and 0 where it has neither.
     """
 
     window_s: float = 600.0
@@ -66,9 +66,9 @@ class FitSetting:
         """The grid for a trace with this ``metadata``."""
         midnight_s = self.midnight_s
         if midnight_s is None:
-            start = metadata.get("start_unix_s")
+            start = metadata.get("start_unix_s", metadata.get("start_s"))
             known = isinstance(start, (int, float)) and np.isfinite(start)
-            midnight_s = float(start) % DAY_S if known else 0.0  # type: ignore[arg-type]
+            midnight_s = float(start) % DAY_S if known else 0.0
         on_clock = self.align == "clock"
         return Grid(self.window_s, self.slot_s, midnight_s if on_clock else 0.0, 0.0 if on_clock else midnight_s)
 
