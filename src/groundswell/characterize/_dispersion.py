@@ -148,8 +148,9 @@ class Counts:
     def dispersion(self, tick_s: float) -> Band:
         """The index of dispersion at each scale that has enough whole bins, and that the clock can tell."""
         told = [i for i, scale in enumerate(SCALES) if _told(scale / 10, tick_s)]
-        shown = {SCALES[i] / 10: e for i in told if np.isfinite((e := self._dispersion(i)).value)}
-        columns = np.array([(s, e.value, e.low, e.high, e.n) for s, e in shown.items()], float).reshape(-1, 5)
+        found = [(SCALES[i] / 10, self._dispersion(i)) for i in told]
+        rows = [(s, e.value, e.low, e.high, e.n) for s, e in found if np.isfinite(e.value)]
+        columns = np.array(rows, float).reshape(-1, 5)
         return Band(columns[:, 0], columns[:, 1], columns[:, 2], columns[:, 3], columns[:, 4])
 
     def jitter(self) -> float:
@@ -184,9 +185,10 @@ def _index(totals: Floats) -> Floats:
 
 
 def _with_chi_square(e: Estimate, n: int) -> Estimate:
-    """``e``, at least as wide as if the counts were normal and independent: what the bootstrap of a variance makes of
-    few bins is too narrow."""
-    low, high = e.value * (n - 1) / chi2.ppf([0.975, 0.025], n - 1)
+    """``e``, at least as wide as if the counts were normal and independent: what the bootstrap makes of the variance of
+    few bins is too narrow.
+    """
+    low, high = (e.value * (n - 1) / float(chi2.ppf(odds, n - 1)) for odds in (0.975, 0.025))
     return Estimate(e.value, float(np.fmin(e.low, low)), float(np.fmax(e.high, high)), n)
 
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import ncf, t
+from scipy.special import fdtr
+from scipy.stats import t
 
 from groundswell.characterize._dispersion import runs
 from groundswell.characterize.figures import Band, Series
@@ -32,6 +33,8 @@ DAY = 24
 WEEK = 168
 _MOST_HOURS = 2**18
 _DRAWS = 1000
+_HARMONICS = 3
+_KNOWN = 1e9  # degrees of freedom of a variance that is known
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,31 +124,50 @@ def _seen_hours(hours: Hours, first_s: float, last_s: float, setting: Setting) -
 
 
 def _profile(seen: _Seen, jitter: float, seed: int) -> tuple[Band, Estimate]:
-    """The rate at each hour of the day with its interval, and the ratio of the largest to the smallest of them.
-
-    The largest of 24 uncertain rates is likely one that came out too large. The ratio is therefore corrected by what
-    picking the extremes adds when the rates are drawn again (the basic bootstrap of its logarithm), and is 1 at least.
-    """
+    """The rate at each hour of the day with its interval, and the ratio of the largest to the smallest of them."""
     place = seen.number % DAY
     expected = seen.expected(DAY)
     freedom = expected.size - DAY
-    noise = max(jitter, 0.0) * expected
+    noise, alike, t_value = jitter * expected, 0.0, 1.96
     if freedom >= DAY:
-        left = (seen.count - expected) ** 2 * expected.size / freedom
-        noise = noise + max(float((left - noise).sum() / (expected**2).sum()), 0.0) * expected**2
+        left = seen.count - expected
+        beyond = left**2 * expected.size / freedom - noise
+        noise = noise + max(float(beyond.sum() / (expected**2).sum()), 0.0) * expected**2
+        alike, t_value = _lag_one(left / np.sqrt(np.maximum(noise, 1.0))), float(t.ppf(0.975, freedom))
     requests, covered_s = _summed(place, seen.count, DAY), _summed(place, seen.covered_s, DAY)
     count = np.maximum(requests, 0.5)
-    error = np.sqrt(np.maximum(_summed(place, noise, DAY), 0.5)) / count
-    rate = count / covered_s
-    wide = np.exp((t.ppf(0.975, freedom) if freedom >= DAY else 1.96) * error)
+    rate, error = count / covered_s, np.sqrt(np.maximum(_summed(place, noise, DAY), 0.5)) / count
+    wide = np.exp(t_value * error)
     band = Band(np.linspace(0.5, DAY - 0.5, DAY), rate, rate / wide, rate * wide, requests)
-    drawn = np.log(rate) + error * np.random.default_rng(seed).standard_normal((_DRAWS, DAY))
-    again = np.ptp(drawn, axis=1)
-    plain = np.ptp(np.log(rate))
-    value, low, high = (
-        float(np.exp(max(2 * plain - x, 0.0))) for x in (again.mean(), *np.quantile(again, [0.975, 0.025]))
-    )
+    value, low, high = np.exp(_range(np.log(rate), error, alike, seed)).tolist()
     return band, Estimate(value, low, high, int(seen.count.sum()))
+
+
+def _range(level: Floats, error: Floats, alike: float, seed: int) -> Floats:
+    """The range of the means of which ``level`` came out with these errors, and the ends of its interval.
+
+    The largest of 24 uncertain figures is likely one that came out too large. What that adds is found by drawing the
+    errors again, around levels that are calmer than those found. Of their first three harmonics, and of the rest, as
+    much variance is kept as errors do not explain: the likely share for the estimate; for the lower end the least (the
+    limit of a noncentral chi-square); for the upper end all. ``alike`` is the correlation of the errors of neighbours.
+    """
+    apart = np.minimum(np.arange(DAY), DAY - np.arange(DAY))
+    power = np.maximum(np.fft.rfft(max(alike, 0.0) ** apart).real, 0.0)
+    random = np.random.default_rng(seed).standard_normal((_DRAWS, DAY))
+    errors = error * np.fft.irfft(np.fft.rfft(random) * np.sqrt(power), DAY)
+    calm = {odds: np.zeros(DAY) for odds in ("likely", "least", "all")}
+    for first, last in ((1, _HARMONICS), (_HARMONICS + 1, DAY // 2)):
+        waves = np.fft.rfft(level)
+        waves[:first] = waves[last + 1 :] = 0.0
+        part, freedom = np.fft.irfft(waves, DAY), min(2 * (last - first + 1), DAY - 1 - 2 * _HARMONICS)
+        chance = float((error**2).mean() * power[first : last + 1].mean() * freedom)
+        f = max(float((part**2).sum()), 1e-300) / chance
+        calm["likely"] += part * np.sqrt(max(1 - 1 / f, 0.0))
+        calm["least"] += part * np.sqrt(_noncentrality(f, freedom, _KNOWN, 0.975) / freedom / f)
+        calm["all"] += part
+    added = {odds: np.ptp(levels + errors, axis=1) - np.ptp(levels) for odds, levels in calm.items()}
+    taken_off = added["likely"].mean(), np.quantile(added["least"], 0.975), np.quantile(added["all"], 0.025)
+    return np.asarray(np.maximum(np.ptp(level) - np.array(taken_off), 0.0))
 
 
 def _day_strength(seen: _Seen) -> Estimate:
@@ -164,17 +186,21 @@ def _week_strength(seen: _Seen) -> Estimate:
     return _explained(float((by_day**2).sum()), left, WEEK - DAY, of_all=float(rate.var(ddof=1)))
 
 
-def _summed(place: Ints, value: Floats, period: int) -> Floats:
-    return np.asarray(np.bincount(place, value, period), np.float64)
-
-
 def _means(rate: Floats, place: Ints, period: int) -> Floats:
     return np.asarray((_summed(place, rate, period) / np.maximum(np.bincount(place, minlength=period), 1))[place])
 
 
+def _summed(place: Ints, value: Floats, period: int) -> Floats:
+    return np.asarray(np.bincount(place, value, period), np.float64)
+
+
+def _lag_one(left: Floats) -> float:
+    return float((left[1:] * left[:-1]).sum() / max(float((left**2).sum()), 1e-300))
+
+
 def _explained(before: float, left: Floats, added: int, of_all: float | None = None) -> Estimate:
     """The share of variance that ``added`` parameters explain: ``before`` is the sum of squares without them, ``left``
-    the residuals with them.
+    the residuals with them. The share is of the variance ``of_all``, if that is given, else of that without them.
     """
     n = left.size
     after = float((left**2).sum())
@@ -183,24 +209,30 @@ def _explained(before: float, left: Floats, added: int, of_all: float | None = N
     if before <= 0 or variance <= 1e-12 * before / n:
         return Estimate(1.0 if before > 0 else np.nan, n=n)
     f = (before - after) / added / variance
-    r = float((left[1:] * left[:-1]).sum()) / after
+    r = _lag_one(left)
     effective = (1 - r**2) / (1 + r**2)
+    low, high = (_noncentrality(f, added * effective, freedom * effective, odds) / effective for odds in (0.975, 0.025))
 
-    def share(signal: float) -> float:
-        """From the noncentrality per hour, which is the variance explained over that left."""
+    def share(noncentrality: float) -> float:
+        signal = noncentrality / n  # the variance explained over that left
         return signal / (signal + 1) if of_all is None else min(signal * variance / of_all, 1.0)
 
-    def at(odds: float) -> float:
-        """The signal with which the F found would be beyond these ``odds``."""
+    return Estimate(share(max((f - 1) * added, 0.0)), share(low), share(high), n)
 
-        def beyond(signal: float) -> float:
-            return float(ncf.cdf(f, added * effective, freedom * effective, signal * n * effective)) - odds
 
-        high = 4 * (f * added / freedom + 1)
-        return 0.0 if beyond(0.0) < 0 else share(float(brentq(beyond, 0.0, high, xtol=1e-6)))
+def _noncentrality(f: float, added: float, freedom: float, odds: float) -> float:
+    """The noncentrality with which a noncentral F is at most ``f`` with these ``odds``; 0 where there is none."""
 
-    value = share(max((f - 1) * added / n, 0.0))
-    return Estimate(value, at(0.975), at(0.025), n)
+    def beyond(noncentrality: float) -> float:
+        return _noncentral_f(f, added, freedom, noncentrality) - odds
+
+    return 0.0 if beyond(0.0) < 0 else float(brentq(beyond, 0.0, 100 * (f + 1) * (added + 1), xtol=1e-9))
+
+
+def _noncentral_f(f: float, added: float, freedom: float, noncentrality: float) -> float:
+    """P(F <= f), by a central F whose numerator has the same mean and variance (Patnaik, 1949)."""
+    mean = added + noncentrality
+    return float(fdtr(mean**2 / (mean + noncentrality), freedom, f * added / mean))
 
 
 def _week(seen: _Seen) -> Series:
