@@ -12,7 +12,7 @@ Fold = TypeVar("Fold")
 
 
 def folded(blocks: Iterable[Any], of: Callable[[Any, Fold], Fold], nothing: Fold, workers: int | None = None) -> Fold:
-    """``nothing + of(first, …) + of(second, …) + …``, with up to ``workers`` calls of ``of`` at a time: else one a core.
+    """``nothing + of(first, …) + of(second, …) + …``, up to ``workers`` calls of ``of`` at a time: else one a core.
 
     ``of`` is given a block, and the fold of some of the blocks before it. No more blocks than there are workers are
     held. Adding happens in the caller's thread, and so does whatever makes the blocks.
