@@ -21,7 +21,7 @@ from groundswell.table import Workload
 @FORMATS.register("azure")
 @dataclass(frozen=True)
 class Azure:
-    """``TIMESTAMP``, from 2023-11-16 00:00:00 on unless the workload is dated, ``ContextTokens``, ``GeneratedTokens``."""
+    """``TIMESTAMP`` (from 2023-11-16 on, if the workload has no date), ``ContextTokens``, ``GeneratedTokens``."""
 
     ending: ClassVar[str] = ".csv"
     reader: ClassVar[str] = "inference-perf, and whatever reads Azure's traces"

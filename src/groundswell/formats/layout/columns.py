@@ -55,9 +55,14 @@ def need(head: Head, *names: str) -> None:
         raise UsageError(f"{head.path}: has no column {missing[0]!r}; it has {shown_columns(head.columns)}")
 
 
+def printable(text: str) -> str:
+    """``text`` from a file, fit to be shown: what would move the cursor or worse is written as an escape."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def shown_columns(columns: Sequence[str], most: int = 12) -> str:
     """Names of columns for an error's text, shortened if they are many or long."""
-    names = [name if len(name) <= 40 else name[:39] + "…" for name in columns[:most]]
+    names = [printable(name if len(name) <= 40 else name[:39] + "…") for name in columns[:most]]
     return ", ".join(names) + (", …" if len(columns) > most else "") if names else "no columns"
 
 

@@ -54,6 +54,7 @@ class CsvRows:
             schema_overrides={place: types[name] for name, place in self.place.items()},
             infer_schema=False,
             separator=self.source.separator,
+            truncate_ragged_lines=True,
         )
         return frame.rename({place: name for name, place in self.place.items()})
 
@@ -72,13 +73,16 @@ class CsvRows:
             frames.append(frame)
             bad += wrong
         schema = {"line": pl.UInt32(), **{name: self.raw[name] for name in self.place}}
-        whole = pl.concat([pl.DataFrame(schema=schema), *(frame.select(schema) for frame in frames)])
+        whole = pl.concat([pl.DataFrame(schema=schema), *(frame.select(list(schema)) for frame in frames)])
         return self._complete(whole), bad
 
-    def _texts(self, piece: Piece, bad: list[Bad]) -> Iterator[pl.DataFrame]:
-        """The piece as text, in parts that polars can read; a record it cannot is added to ``bad``."""
+    def _texts(self, piece: Piece, bad: list[Bad], quoted: bool = True) -> Iterator[pl.DataFrame]:
+        """The piece as text, in parts that polars can read; a record it cannot is added to ``bad``.
+
+        If that spans lines, a quote in it may be the fault, and its lines are tried each by itself: not ``quoted``.
+        """
         data = piece.data
-        start, end, before = record_bounds(data, quoted=True)
+        start, end, before = record_bounds(data, quoted=quoted)
         waiting = [(0, start.size)]
         while waiting:
             low, high = waiting.pop()
@@ -88,11 +92,13 @@ class CsvRows:
             lines = None if frame is None else _offsets(part, frame.height)
             if frame is not None and lines is not None:
                 yield frame.with_columns(lines)
-            elif high - low == 1:
-                bad.append((part.line, _malformed(part.data)))
-            else:
+            elif high - low > 1:
                 middle = (low + high) // 2
                 waiting += [(middle, high), (low, middle)]
+            elif quoted and part.lines > 1:
+                yield from self._texts(part, bad, quoted=False)
+            else:
+                bad.append((part.line, _malformed(part.data)))
 
     def _text(self, text: bytes) -> pl.DataFrame | None:
         try:

@@ -110,7 +110,7 @@ class JsonRows:
         try:
             row = msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-            return f"is not JSON: {fault}"
+            return f"is not JSON: {str(fault).split(' - at')[0]}"
         if not isinstance(row, dict):
             return f"is {_shown(row)}, not a JSON object"
         for name, dtype in self.raw.items():
@@ -124,7 +124,7 @@ class JsonRows:
             if isinstance(value, float) and value.is_integer():
                 self.as_floats.add(name)
                 value = int(value)
-            whole = isinstance(value, int) and not isinstance(value, bool)
+            whole = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**64
             return whole and pl.Series([value]).cast(dtype, strict=False)[0] is not None
         if dtype.is_float():
             return isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -136,7 +136,7 @@ class JsonRows:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = msgspec.json.encode(value).decode()
     return text if len(text) <= 42 else text[:40] + "…"
 
 

@@ -49,7 +49,9 @@ class Piece:
 def check_length(path: Path, line: int, length: int) -> None:
     """Raises DataError if a line that is not at its end yet is too long already."""
     if length > LONGEST_LINE:
-        raise DataError(f"{path}, line {line}: is longer than {LONGEST_LINE // 2**20} MB; a row is one line")
+        raise DataError(
+            f"{path}, line {line}: is longer than {LONGEST_LINE // 2**20} MB, or a quote in it is not closed"
+        )
 
 
 def pieces(file: IO[bytes], path: Path, line: int, *, quoted: bool, header: bytes = b"") -> Iterator[Piece]:

@@ -93,6 +93,6 @@ def sniffed(head: Head) -> str:
     if found:
         raise UsageError(f"{head.path}: may be {' or '.join(found)}; say which")
     raise DataError(
-        f"{head.path}: is none of {', '.join(readable)}; its columns are {shown_columns(head.columns)}; name those "
-        f"that count (--map arrival=COLUMN --map input_tokens=COLUMN --map output_tokens=COLUMN)"
+        f"{head.path}: its columns are {shown_columns(head.columns)}, which is none of {', '.join(readable)}; name "
+        f"those that count (--map arrival=COLUMN --map input_tokens=COLUMN --map output_tokens=COLUMN)"
     )

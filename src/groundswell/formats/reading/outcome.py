@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from groundswell.errors import DataError
+from groundswell.formats.layout.columns import printable
 
 BadRows = Literal["stop", "skip"]
 SHOWN = 10
@@ -51,7 +52,7 @@ class Judge:
         """Raise DataError at the first of ``bad``, or count them."""
         if not bad:
             return
-        bad.sort()
+        bad = sorted((number, printable(reason)) for number, reason in bad)
         if self.policy == "stop":
             number, reason = bad[0]
             raise DataError(f"{self.path}, {self.place} {number}: {reason}")

@@ -31,7 +31,7 @@ _Rows = Callable[[Source, Mapping[str, pl.DataType]], Iterable[tuple[pl.DataFram
 _ROWS: dict[str, _Rows] = {"csv": CsvRows, "jsonl": JsonRows, "json": JsonRows, "parquet": ParquetRows}
 _PLACE = {"csv": "line", "jsonl": "line", "json": "item", "parquet": "row"}
 _FAR_S = 1e8
-"""So far from 0, as Unix time is, a float holds some tenths of a microsecond; what it seems to tell beyond is dropped."""
+"""So far from 0, as Unix time is, a float holds some tenths of a microsecond; what it has beyond is dropped."""
 _FIRST = ("arrival_s", "client", "input_tokens", "output_tokens")
 
 

@@ -12,7 +12,7 @@ from groundswell.formats.reading.outcome import Bad
 def NOT(dtype: pl.DataType) -> str:  # noqa: N802 (reads so where it is used)
     """What a value of this type is, in a person's words."""
     if dtype.is_integer():
-        return "a whole number" if dtype in (pl.Int64, pl.UInt64) else f"a whole number that fits {dtype}"
+        return f"a whole number of {str(dtype).lstrip('UInt')} bits"
     if dtype.is_float():
         return "a number"
     if isinstance(dtype, pl.Boolean):
