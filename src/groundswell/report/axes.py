@@ -28,6 +28,7 @@ _SECONDS = (
 )
 _DECADES = [10.0**k for k in range(-9, 16)]
 _WITHIN_DECADES = [float(f"{m}e{k}") for k in range(-9, 16) for m in (1, 2, 5)]
+_EVERY_DIGIT = [float(f"{m}e{k}") for k in range(-9, 16) for m in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)]
 _ROUND_SECONDS = [10.0**k for k in range(-9, 1)] + [10, 60, 600, 3600, 36_000, 86_400, 864_000, 8_640_000, 86_400_000]
 _MORE_SECONDS = [float(f"{m}e{k}") for k in range(-9, 0) for m in (1, 2, 5)]
 _MORE_SECONDS += [1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 18_000, 36_000, 86_400, 172_800, 432_000]
@@ -48,8 +49,8 @@ class Axis:
     log: bool = False
     zero: bool = False
     label: str = _PLAIN
-    ticks: tuple[Sequence[float], Sequence[float]] = (_DECADES, _WITHIN_DECADES)
-    """On a logarithmic axis: those of a wide range, and those of a narrow one."""
+    ticks: tuple[Sequence[float], ...] = (_DECADES, _WITHIN_DECADES, _EVERY_DIGIT)
+    """On a logarithmic axis: those of a wide range, of a narrow one, and of less than a decade."""
     unit: float = 1.0
     """Values are divided by this to be drawn."""
     start_ms: float | None = None
@@ -94,11 +95,15 @@ def _ends(drawn: Floats) -> tuple[float, float]:
     return float(f"{low:.6g}"), float(f"{high:.6g}")
 
 
-def _ticks(name: str, ticks: tuple[Sequence[float], Sequence[float]], low: float, high: float) -> str:
+def _ticks(name: str, ticks: tuple[Sequence[float], ...], low: float, high: float) -> str:
     """An expression for the tick values, which follows the axis as a person zooms."""
-    # Panning goes beyond the ends, so ticks are given for three more decades each way.
-    coarse, fine = ([float(f"{t:.6g}") for t in given if low / 1e3 <= t <= high * 1e3] for given in ticks)
-    return f"domain('{name}')[1] / domain('{name}')[0] > {_MANY_DECADES:g} ? {coarse} : {fine}"
+    # Panning goes beyond the ends, so ticks are given for some more room each way.
+    coarse, fine, every = (
+        [float(f"{t:.6g}") for t in given if low / room <= t <= high * room]
+        for given, room in zip(ticks, (1e3, 1e2, 3.0), strict=True)
+    )
+    ratio = f"domain('{name}')[1] / domain('{name}')[0]"
+    return f"{ratio} > {_MANY_DECADES:g} ? {coarse} : {ratio} > 12 ? {fine} : {every}"
 
 
 def _dates() -> dict[str, Any]:
@@ -134,7 +139,7 @@ def share(title: str, log: bool = False, whole: bool = False) -> Axis:
 
 def seconds(title: str) -> Axis:
     """Durations, on a logarithmic scale."""
-    return Axis(title, words.duration, log=True, label=_SECONDS, ticks=(_ROUND_SECONDS, _MORE_SECONDS))
+    return Axis(title, words.duration, log=True, label=_SECONDS, ticks=(_ROUND_SECONDS, _MORE_SECONDS, _MORE_SECONDS))
 
 
 def lag(title: str, longest_s: float) -> Axis:

@@ -15,7 +15,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "green": ("#00845f", "#3fcf9f"),
     "pink": ("#b04f8a", "#e79ac6"),
     "red": ("#c2410c", "#ff8a5c"),
-    "sky": ("#3d9fd4", "#9ad7f7"),
+    "sky": ("#2f94cb", "#9ad7f7"),
     "brown": ("#7c5a2a", "#cfae78"),
     "grey": ("#6c7480", "#9aa3af"),
     "ink": ("#1d2430", "#e9edf3"),
@@ -70,7 +70,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sa
 CONFIG: dict[str, Any] = {
     "background": None,
     "font": FONT,
-    "padding": {"left": 2, "right": 10, "top": 4, "bottom": 2},
+    "padding": {"left": 2, "right": 16, "top": 4, "bottom": 2},
     "view": {"stroke": None},
     "axis": {
         "domain": False,

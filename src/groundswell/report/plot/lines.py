@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Line:
     dash: Sequence[int] = (1, 0)
     low: Floats | None = None
     high: Floats | None = None
+    smooth: bool = False
+    """A law's curve, of which no point is special."""
 
     def thinned(self) -> Line:
         """At most :data:`MOST_POINTS` of its points, evenly chosen, with both ends."""
@@ -44,7 +46,7 @@ class Line:
             return self
         at = np.unique(np.linspace(0, self.x.size - 1, MOST_POINTS).astype(np.int64))
         low, high = (None if edge is None else edge[at] for edge in (self.low, self.high))
-        return Line(self.name, self.x[at], self.y[at], self.colour, self.dash, low, high)
+        return replace(self, x=self.x[at], y=self.y[at], low=low, high=high)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def lines(given: Sequence[Line], x: Axis, y: Axis, level: Level | None = None, h
         channels["y"]["scale"]["padding"] = 6
     names = words.labels([line.name for line in drawn])
     layers = [_band(line, x, y, channels) for line in drawn if line.low is not None]
-    layers += [_line(line, name, names, drawn, x, y, channels) for line, name in zip(drawn, names, strict=True)]
+    layers += [_line(line, x, y, channels) for line in drawn]
+    if len(drawn) > 1:
+        layers.append(_legend(drawn, names))
     if level is not None:
         layers += _level(level, channels)
     layers.append(_readings(drawn, names, x, y, channels))
@@ -96,11 +100,18 @@ def lines(given: Sequence[Line], x: Axis, y: Axis, level: Level | None = None, h
     return chart(y.title, layers, height)
 
 
-def _columns(names: Sequence[str]) -> Spec:
-    """As many columns of a legend as fit beside one another. Asked of the chart's place, and not of the chart's own
-    width, which follows from the legend's."""
+def _legend(drawn: Sequence[Line], names: list[str]) -> Spec:
+    """A layer of lines of one point each, which are not to be seen but in the legend: the names of all lines."""
+    # As many columns as fit beside one another. This is asked of the chart's place, and not of the chart's own width,
+    # which follows from the legend's.
     needed = 40 + 7 * max(map(len, names))
-    return {"expr": f"max(1, floor(((containerSize() || [])[0] || 620) / {needed}))"}
+    columns = {"expr": f"max(1, floor(((containerSize() || [])[0] || 620) / {needed}))"}
+    key = {"field": "s", "type": "nominal", "legend": {"columns": columns, "symbolType": "stroke"}}
+    looks = {
+        "color": key | {"scale": {"domain": names, "range": [line.colour for line in drawn]}},
+        "strokeDash": key | {"scale": {"domain": names, "range": [list(line.dash) for line in drawn]}},
+    }
+    return {"data": {"values": [{"s": name} for name in names]}, "mark": "line", "encoding": looks}
 
 
 def _visible(line: Line, x: Axis, y: Axis) -> Line:
@@ -109,12 +120,10 @@ def _visible(line: Line, x: Axis, y: Axis) -> Line:
     parts = [line.y, line.low, line.high]
     parts = [None if part is None else np.where((part > 0) | (not y.log), part, np.nan)[keep] for part in parts]
     assert parts[0] is not None  # noqa: S101 (a line has y)
-    return Line(line.name, line.x[keep], parts[0], line.colour, line.dash, parts[1], parts[2])
+    return replace(line, x=line.x[keep], y=parts[0], low=parts[1], high=parts[2])
 
 
-def _line(
-    line: Line, name: str, names: list[str], all_lines: list[Line], x: Axis, y: Axis, channels: dict[str, Any]
-) -> Spec:
+def _line(line: Line, x: Axis, y: Axis, channels: dict[str, Any]) -> Spec:
     rows = [{"x": short(a, 7), "y": short(b)} for a, b in zip(x.drawn(line.x), y.drawn(line.y), strict=True)]
     mark: Spec = {
         "type": "line",
@@ -122,29 +131,17 @@ def _line(
         "strokeWidth": 2.6 if line.colour == palette.DATA else 1.8,
         "strokeJoin": "round",
         "invalid": "break-paths-show-path-domains",
+        "stroke": line.colour,
+        "strokeDash": list(line.dash),
     }
     if _has_points(line):
-        mark["point"] = {"size": 34, "filled": True}
+        mark["point"] = {"size": 34, "filled": True, "fill": line.colour, "strokeDash": [1, 0]}
     encoding: Spec = {"x": {"field": "x"} | channels["x"], "y": {"field": "y"} | channels["y"]}
-    if len(all_lines) > 1:
-        legend = {"columns": _columns(names), "symbolType": "stroke"}
-        encoding["color"] = {
-            "datum": name, "type": "nominal", "legend": legend,
-            "scale": {"domain": names, "range": [other.colour for other in all_lines]},
-        }  # fmt: skip
-        encoding["strokeDash"] = {
-            "datum": name, "type": "nominal", "legend": legend,
-            "scale": {"domain": names, "range": [list(other.dash) for other in all_lines]},
-        }  # fmt: skip
-    else:
-        mark |= {"stroke": line.colour, "strokeDash": list(line.dash)}
-        if "point" in mark:
-            mark["point"] |= {"fill": line.colour}
     return {"data": {"values": rows}, "mark": mark, "encoding": encoding}
 
 
 def _has_points(line: Line) -> bool:
-    return int(np.isfinite(line.y).sum()) <= FEW_POINTS
+    return not line.smooth and int(np.isfinite(line.y).sum()) <= FEW_POINTS
 
 
 def _band(line: Line, x: Axis, y: Axis, channels: dict[str, Any]) -> Spec:

@@ -120,7 +120,6 @@ def _figures(arrivals: ArrivalFigures, context: Context) -> Iterator[Figure]:
 
 
 def _gaps(arrivals: ArrivalFigures, example: GapWindow, context: Context) -> Figure:
-    best = f" {example.fits[0].family.capitalize()} comes nearest by AIC." if example.fits else ""
     zero = arrivals.example_gaps.y[arrivals.example_gaps.x <= 0]
     alike = (
         f"; {words.share(float(zero.max()))} of gaps are 0 and left of the axis" if zero.size and zero.max() > 0 else ""
@@ -128,7 +127,7 @@ def _gaps(arrivals: ArrivalFigures, example: GapWindow, context: Context) -> Fig
     return Figure(
         "arrivals-gaps",
         "Gaps in the busiest window",
-        f"The share of gaps between requests up to a length, as measured and by each fitted family.{best}",
+        f"The share of gaps between requests up to a length{families.said(example.fits)}",
         f"{words.count(example.n, 'gap')} in {words.duration(arrivals.window_s)} "
         f"from {context.clock.say(example.start_s)}{alike}",
         plot.lines(

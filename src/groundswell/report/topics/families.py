@@ -19,8 +19,13 @@ def fitted(fits: Sequence[Fit], tail: bool = False) -> list[Line]:
         colour, dash = palette.FAMILIES.get(fit.family, (palette.LIGHT["grey"], (1, 0)))
         if fit.curve.x.size:
             y = np.maximum(1.0 - fit.curve.y, 0.0) if tail else fit.curve.y
-            lines.append(Line(fit.family, fit.curve.x, y, colour, dash))
+            lines.append(Line(fit.family, fit.curve.x, y, colour, dash, smooth=True))
     return lines
+
+
+def said(fits: Sequence[Fit]) -> str:
+    """The end of a caption of a chart that has fits in it."""
+    return f", as measured and by each family; {fits[0].family} comes nearest by AIC." if fits else "."
 
 
 def table(title: str, fits: Sequence[Fit]) -> Table:

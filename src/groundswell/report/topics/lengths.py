@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,17 +54,16 @@ def of_field(field: Field, topic: str, context: Context) -> Iterator[Figure]:
         yield Figure(
             f"{topic}-{field.name}-histogram",
             f"{field.name.capitalize()} lengths",
-            "The share of requests in buckets of equal ratio of lengths: half of them have up to "
-            f"{words.tokens(field.p50.value)}.",
+            "The share of requests in buckets of equal ratio of lengths"
+            + (f": half of them have up to {words.tokens(field.p50.value)}." if np.isfinite(field.p50.value) else "."),
             n,
             plot.histogram(field.histogram, tokens, axes.share("share of requests"), colour),
         )
     if field.tail.x.size:
-        best = f" {field.fits[0].family.capitalize()} comes nearest by AIC." if field.fits else ""
         yield Figure(
             f"{topic}-{field.name}-tail",
             f"Tail of {field.name} lengths",
-            f"The share of requests of at least so many tokens, as measured and by each fitted family.{best}",
+            f"The share of requests of at least so many tokens{families.said(field.fits)}",
             n,
             plot.lines(_tails(field), tokens, axes.share("share of requests of at least x", log=True)),
         )
@@ -76,7 +76,7 @@ def _tails(field: Field) -> list[Line]:
     measured = plot.curve("measured", field.tail)
     floor = 0.1 * float(measured.y[measured.y > 0].min(initial=1.0))
     fits = families.fitted(field.fits, tail=True)
-    return [measured, *(Line(f.name, f.x, np.where(f.y >= floor, f.y, np.nan), f.colour, f.dash) for f in fits)]
+    return [measured, *(replace(f, y=np.where(f.y >= floor, f.y, np.nan)) for f in fits)]
 
 
 def _periods(field: Field, topic: str, context: Context) -> Figure:
