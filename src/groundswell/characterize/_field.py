@@ -23,6 +23,7 @@ FAMILIES = ("lognormal", "pareto", "pareto+lognormal", "exponential", "gamma", "
 FEWEST_SHIFTING = 100
 """A period with fewer requests is left out of the shift."""
 _STRETCHES = 2048
+_PARTS = 64  # stretches of a period, at most, from which its interval comes
 _POINTS = 500
 _SURE = 1.96
 _BAND_BINS = 30
@@ -130,13 +131,16 @@ class FieldFold:
 
     def _periods(self, setting: Setting) -> tuple[Period, ...]:
         rows, whole = self.stretches.periods(setting), self.distribution
-        inside = np.floor((self.moments.number + 0.5) * self.moments.width_s / rows.width_s).astype(np.int64)
+        parts = self.moments
+        while parts.width_s * _PARTS < rows.width_s:
+            parts = parts.widened(2.0 * parts.width_s)
+        inside = np.floor((parts.number + 0.5) * parts.width_s / rows.width_s).astype(np.int64)
         periods = []
         for number, sums in zip(rows.number, rows.sums, strict=True):
             if not sums[0]:
                 continue
             there = whole.like(sums[3:])
-            found = interval(self.moments.sums[inside == number], mean)
+            found = interval(parts.sums[inside == number], mean)
             at, n = float(sums[1] / sums[0]), int(sums[0])
             known = Estimate(at, min(found.low, at), max(found.high, at), n) if found.known else Estimate(at, n=n)
             start_s = float(number * rows.width_s - offset_s(setting))
@@ -179,7 +183,7 @@ def shift(periods: Sequence[Period], seed: int) -> Estimate:
     log = np.log([p.value for p in kept])
     noise = np.log([p.high / p.low for p in kept]) / (2.0 * _SURE) + 1e-12
     apart = np.sqrt(noise[:, None] ** 2 + noise**2)
-    drawn = np.random.default_rng(seed).normal(size=(1000, log.size)) * noise
+    drawn = np.random.default_rng(seed).normal(size=(400, log.size)) * noise
     # Row by row, for 64 periods have 2,016 pairs.
     most = [np.max(np.abs(row[:, None] - row) / apart) for row in drawn]
     room = np.quantile(most, 0.95) * apart

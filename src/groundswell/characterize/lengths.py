@@ -65,7 +65,7 @@ class Fold:
             fields={"input": inputs, "output": outputs},
             spearman=spearman_estimate(_column(replied, "arrival_s"), given, got),
             by_input=band(given, got, 0.05, 0.95),
-            zipf_exponent=_zipf_exponent(sample),
+            zipf_exponent=zipf_exponent(sample),
             output_modes=modes,
             output_dip_p=odds,
             together=_together(inputs.periods, outputs.periods),
@@ -89,7 +89,8 @@ def modes_of_logs(lengths: Floats) -> tuple[Estimate, float]:
     return Estimate(found.value, found.low, found.high, found.n), found.p
 
 
-def _zipf_exponent(sample: pl.DataFrame) -> Estimate:
+def zipf_exponent(sample: pl.DataFrame) -> Estimate:
+    """The exponent of the Zipf law of greatest likelihood for inputs of at least 1 token, up to the largest of them."""
     inputs, arrival_s = _column(sample, "input_tokens"), _column(sample, "arrival_s")
     some = inputs > 0
     if not some.any() or inputs[some].min() == inputs[some].max():
