@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ from groundswell.characterize.figures import (
     ReasoningFigures,
 )  # fmt: skip
 from groundswell.characterize.findings import Finding, findings
-from groundswell.characterize.setting import DAY_S, Setting
+from groundswell.characterize.setting import Setting, informed
 from groundswell.errors import DataError
 from groundswell.stats.folding import folded
 from groundswell.stats.sample import Sample
@@ -105,24 +105,28 @@ class Folded:
 
 
 def characterize(
-    blocks: Iterable[Workload], setting: Setting | None = None, workers: int | None = None
+    blocks: Iterable[Workload],
+    setting: Setting | None = None,
+    workers: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Characterization:
     """What is in ``blocks``, which come in time order: a list of workloads, a composition, or a trace that is read.
 
-    Where the blocks' metadata say when their second 0 was and how large prefix blocks are, the setting takes it from
-    there. Up to ``workers`` blocks (by default one a core) are folded at a time. Raises :class:`DataError` where there
-    is no request at all, and whatever reading raises.
+    Where the metadata, of ``blocks`` if none are given, say when second 0 was and how large prefix blocks are, the
+    setting takes it from there; they may be filled while the blocks are read. Up to ``workers`` blocks (by default one
+    a core) are folded at a time. Raises :class:`DataError` where there is no request at all, and whatever reading
+    raises.
     """
     stream = iter(blocks)
     first = next((block for block in stream if len(block)), None)
     if first is None:
         raise DataError("there are no requests to characterize")
-    metadata = getattr(blocks, "metadata", None) or first.metadata
-    chosen = informed(setting or Setting(), metadata)
+    known = metadata if metadata is not None else getattr(blocks, "metadata", first.metadata)
+    chosen = informed(setting or Setting(), known)
     whole = folded(
         chain([first], stream), lambda block, so_far: Folded.of(block, chosen, so_far.sample.level), Folded(), workers
     )
-    return finish(whole, chosen, getattr(blocks, "metadata", None) or first.metadata)
+    return finish(whole, chosen, known)
 
 
 def finish(fold: Folded, setting: Setting, metadata: Mapping[str, Any]) -> Characterization:
@@ -137,14 +141,9 @@ def finish(fold: Folded, setting: Setting, metadata: Mapping[str, Any]) -> Chara
     return replace(whole, findings=tuple(findings(whole)))
 
 
-def informed(setting: Setting, metadata: Mapping[str, Any]) -> Setting:
-    """``setting`` with what the trace says of itself."""
-    start_s = metadata.get("start_unix_s", metadata.get("start_s"))
-    if setting.midnight_s is None and isinstance(start_s, (int, float)):
-        setting = replace(setting, midnight_s=float(start_s) % DAY_S)
-    if "prefix_block_tokens" in metadata:
-        setting = replace(setting, block_tokens=int(metadata["prefix_block_tokens"]))
-    return setting
+def read_as(whole: Characterization, rows: int, skipped: int, notes: Sequence[str]) -> Characterization:
+    """The characterization with what came of reading its trace, which every output of it shows."""
+    return replace(whole, source={**whole.source, "rows": rows, "skipped": skipped, "notes": list(notes)})
 
 
 def topics(whole: Characterization) -> Iterator[tuple[str, Any]]:

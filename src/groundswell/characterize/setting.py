@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 DAY_S = 86_400.0
 
@@ -23,3 +25,13 @@ class Setting:
     midnight_s: float | None = None
     block_tokens: int = 512
     seed: int = 0
+
+
+def informed(setting: Setting, metadata: Mapping[str, Any]) -> Setting:
+    """``setting`` with what the trace says of itself."""
+    start_s = metadata.get("start_unix_s", metadata.get("start_s"))
+    if setting.midnight_s is None and isinstance(start_s, (int, float)):
+        setting = replace(setting, midnight_s=float(start_s) % DAY_S)
+    if "prefix_block_tokens" in metadata:
+        setting = replace(setting, block_tokens=int(metadata["prefix_block_tokens"]))
+    return setting

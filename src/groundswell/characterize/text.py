@@ -41,6 +41,8 @@ def _summary(whole: Characterization) -> list[str]:
     for name, t in figures.tokens.items():
         numbers = (t.mean, t.p50, t.p90, t.p99, t.most) if t.count else ()
         lines.append(f"  {name:<8}" + "".join(f"{show_count(round(number, 1)):>9}" for number in numbers))
+    if whole.source.get("skipped"):
+        lines.append(f"{whole.source['skipped']:,} rows could not be read and were skipped")
     return lines
 
 

@@ -132,6 +132,11 @@ Dequantise = Annotated[
     bool,
     typer.Option("--dequantise", help="Spread the rows of a coarse clock's tick over it at random."),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print every figure as JSON instead.")]
+HtmlPage = Annotated[Path | None, option("Write one page that a browser opens without a network.", "FILE", "--html")]
+FiguresFolder = Annotated[
+    Path | None, option("Write each figure as SVG, PNG and PDF into this folder.", "FOLDER", "--figures")
+]
 To = Annotated[
     str | None,
     option(f"One of {', '.join(FORMATS)}. If not given, the file's ending decides.", "FORMAT"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
     from groundswell.formats.reading import Trace
+    from groundswell.table import Workload
+
+Result = TypeVar("Result")
 
 SHOWN = 3
 """So many of the skipped rows are told."""
@@ -48,6 +52,24 @@ def _mapping(texts: Sequence[str]) -> dict[str, str] | None:
             raise UsageError(f"--map {text}: {ours} is given twice")
         columns[ours] = theirs
     return columns or None
+
+
+def through(trace: Trace, label: str, work: Callable[[Iterator[Workload]], Result]) -> Result:
+    """What ``work`` makes of the trace's blocks, which it goes through once; with a progress bar, and Ctrl-C heeded.
+
+    A trace that turns out not to be in order is put in order, and ``work`` starts again.
+    """
+    from groundswell.formats.reading import in_order
+    from groundswell.progress import with_progress
+
+    def once(found: Trace) -> Result:
+        with stopped_between(found) as blocks:
+            return work(with_progress(blocks, found.expected_rows, label))
+
+    try:
+        return in_order(trace, once)
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted while {label}; nothing was written") from None
 
 
 def say_reading(trace: Trace) -> None:

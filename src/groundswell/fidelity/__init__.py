@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from groundswell.characterize.figures import ConversationFigures
-from groundswell.characterize.setting import Setting
+from groundswell.characterize.setting import Setting, informed
 from groundswell.errors import DataError
 from groundswell.fidelity import talk
 from groundswell.fidelity.aspects import Points, aspects, points, short_window_s
@@ -17,7 +18,7 @@ from groundswell.fidelity.resample import Aspect
 from groundswell.stats.folding import folded
 from groundswell.table import Workload
 
-__all__ = ["Aspect", "Candidate", "Comparison", "Points", "Profile", "compare", "profile"]
+__all__ = ["Aspect", "Candidate", "Comparison", "Points", "Profile", "compare", "held", "profile"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +49,29 @@ def compare(
 
     Raises :class:`DataError` for a workload without requests.
     """
-    a = profile(reference, name)
+    return held(name, profile(reference, name), {other: profile(blocks, other) for other, blocks in candidates.items()})
+
+
+def held(name: str, a: Profile, candidates: Mapping[str, Profile]) -> Comparison:
+    """The comparison of profiles with that of the reference, ``a``."""
     window_s = short_window_s(a)
-    held = []
-    for other, blocks in candidates.items():
-        b = profile(blocks, other)
-        found = (*aspects(a, b), *talk.aspects(_conversations(a), _conversations(b)))
-        held.append(Candidate(other, b.summary.requests, found, _scatter(b, window_s)))
-    return Comparison(name, a.summary.requests, window_s, _scatter(a, window_s), tuple(held))
+    talks = _conversations(a)
+    found = tuple(
+        Candidate(
+            other,
+            b.summary.requests,
+            (*aspects(a, b), *talk.aspects(talks, _conversations(b))),
+            _scatter(b, window_s),
+        )
+        for other, b in candidates.items()
+    )
+    return Comparison(name, a.summary.requests, window_s, _scatter(a, window_s), found)
 
 
-def profile(blocks: Iterable[Workload], name: str) -> Profile:
-    """The profile of all blocks."""
-    total = folded(blocks, lambda block, _: Profile.of(block, Setting()), Profile())
+def profile(blocks: Iterable[Workload], name: str, metadata: Mapping[str, Any] | None = None) -> Profile:
+    """The profile of all blocks. ``metadata`` may say how large prefix blocks are, once the first is read."""
+    known = metadata if metadata is not None else getattr(blocks, "metadata", {})
+    total = folded(blocks, lambda block, _: Profile.of(block, informed(Setting(), known)), Profile())
     if not total.summary.requests:
         raise DataError(f"{name}: there are no requests to compare")
     return total
