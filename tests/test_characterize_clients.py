@@ -232,17 +232,34 @@ def test_clients_that_move_together_are_not_explained_by_their_mix() -> None:
     assert figures.mix_explains.high < 0.01
 
 
-def test_where_only_the_mix_moves_it_explains_everything() -> None:
-    def mixing(random: np.random.Generator) -> Workload:
-        count = random.poisson(400 * random.gamma(4.0, 0.25, (2, 56)))
-        period = np.concatenate([np.repeat(np.arange(56), c) for c in count])
-        who = np.repeat([0, 1], count.sum(axis=1))
-        at_s = (period + random.uniform(size=period.size)) * 21_600.0
-        return trace(at_s, who, random.exponential(np.where(who, 1000.0, 200.0)))
+def mixing(random: np.random.Generator, n: float = 400.0) -> Workload:
+    """Two clients over 14 days, whose mean inputs stay at 200 and 1,000, and whose rates move from 6 hours to 6."""
+    count = random.poisson(n * random.gamma(4.0, 0.25, (2, 56)))
+    period = np.concatenate([np.repeat(np.arange(56), c) for c in count])
+    who = np.repeat([0, 1], count.sum(axis=1))
+    at_s = (period + random.uniform(size=period.size)) * 21_600.0
+    return trace(at_s, who, random.exponential(np.where(who, 1000.0, 200.0)))
 
+
+def test_where_only_the_mix_moves_it_explains_everything() -> None:
     hits = covered(mixing, {"mix": (1.0, lambda f: f.mix_explains)})
     assert hits["mix"] >= ENOUGH
     assert figures_of(mixing(np.random.default_rng(1))).own_drift.value < 0.03
+
+
+def test_what_chance_adds_to_the_whole_is_not_held_against_the_mix() -> None:
+    few = functools.partial(mixing, n=30.0)  # chance adds half as much variance as the mix makes
+    mean, error = averaged(few, lambda f: f.mix_explains.value, 40)
+    assert abs(mean - 1.0) < 5 * error
+
+
+def test_clients_that_come_and_go_are_a_mix() -> None:
+    random = np.random.default_rng(3)
+    period = np.repeat(np.arange(56), 40)  # each its own client
+    at_s = (period + random.uniform(size=period.size)) * 21_600.0
+    level = np.exp(random.normal(0.0, 0.3, 56))
+    figures = figures_of(trace(at_s, period, 1000.0 * level[period] * random.exponential(size=period.size)))
+    assert figures.mix_explains.value == pytest.approx(1.0)
 
 
 def test_clients_of_one_request_each_do_not_explain_what_moves() -> None:
