@@ -181,6 +181,8 @@ def modes(counts: Floats) -> tuple[float, ...]:
     smooth = np.convolve(counts / n, np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0)
     # Beyond both ends it is 0, so that a mode can lie at an end.
     padded = np.concatenate([[0.0], smooth, [0.0]])
+    # Of summits that are equally high only one rises from all: a hair decides which.
+    padded[1:-1] += 1e-12 * np.arange(smooth.size)
     summits, about = find_peaks(padded, prominence=_LEAST_PROMINENCE * smooth.max())
     chance = _SURE * np.sqrt(padded[summits] / n)
     at = (summits[about["prominences"] > chance] - 3 + 0.5) / counts.size
