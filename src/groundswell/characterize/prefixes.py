@@ -143,7 +143,7 @@ def _cdf(count: Floats, edges: Floats) -> Curve:
         return Curve()
     within = slice(filled[0], filled[-1] + 1)
     x: Floats = np.append(edges, np.inf)[1:][within]
-    share: Floats = count[within].cumsum() / count.sum()
+    share = np.asarray(count[within].cumsum() / count.sum(), np.float64)
     at = _spread(x)
     return Curve(x[at], share[at])
 
@@ -155,10 +155,10 @@ def _within(reuse: Reuse, kind: int) -> Estimate:
 
 
 def _popular(count: NDArray[np.int64], scale: float) -> Curve:
-    share = np.sort(count)[::-1].cumsum() / count.sum()
-    most: Floats = np.arange(1, count.size + 1) * scale
+    share: Floats = np.sort(count)[::-1].cumsum() / float(count.sum())
+    most: Floats = np.arange(1, count.size + 1) * np.float64(scale)
     at = _spread(most)
-    return Curve(most[at], share[at])
+    return Curve(np.asarray(most[at], np.float64), share[at])
 
 
 def _shared(longer: NDArray[np.int64], place: NDArray[np.int32], scale: float, requests: int, tokens: int) -> Curve:
