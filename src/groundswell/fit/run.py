@@ -68,7 +68,7 @@ def fit_pool(
     made = assemble(fold, setting, grid, _origin(setting, known))
     joint = rank_correlation(fold.sample.frame, grid)
     sends = int((fold.requests > 0).sum())
-    notes = _notes(fold, setting, grid, made)
+    notes = _notes(fold, setting, grid, made, known)
     return Fitted(made.pool, costs(fold, made, setting.min_group), notes, joint, int(fold.requests.sum()), sends)
 
 
@@ -92,13 +92,15 @@ def _origin(setting: FitSetting, metadata: Mapping[str, Any]) -> dict[str, Any]:
     return origin
 
 
-def _notes(fold: Fold, setting: FitSetting, grid: Grid, made: Assembled) -> tuple[str, ...]:
+def _notes(
+    fold: Fold, setting: FitSetting, grid: Grid, made: Assembled, metadata: Mapping[str, Any]
+) -> tuple[str, ...]:
     return tuple(
         note
         for note in (
             _on_ends(fold, grid, made.pool),
             _on_groups(fold, setting, made),
-            _on_ticks(made),
+            "" if "tick_s" in metadata else _on_ticks(made),  # the reader has said so
             _on_left_behind(fold),
             _on_lengths(fold, made),
         )
@@ -141,7 +143,7 @@ def _on_ticks(made: Assembled) -> str:
         return ""
     return (
         f"{zeros / gaps:.0%} of a client's gaps are 0, as a clock that ticks makes them: "
-        "CVs and families below the tick are the clock's; --dequantise spreads a tick's requests over it"
+        "CVs and families below the tick are the clock's"
     )
 
 

@@ -43,46 +43,80 @@ def stretches(requests: Ints, k: int) -> Ints:
 
 
 @compiled
+def _gather(requests: Any, low: Any, high: Any, k: Any, group: Any, held: Any, size: Any) -> Any:
+    """Number the groups that windows ``low`` to ``high`` form, -1 for those left over; how many groups there are.
+
+    ``held`` and ``size`` receive each group's requests and windows.
+    """
+    groups, left = 0, 0
+    for w in range(low, high):
+        group[w] = -1
+        if requests[w] >= k:
+            group[w], held[groups], size[groups] = groups, requests[w], 1
+            groups += 1
+        else:
+            left += requests[w]
+    width = 1
+    while left > 0 and not (low // width == (high - 1) // width and width > 1):
+        width *= 2
+        for block in range(low // width, (high - 1) // width + 1):
+            begin, end = max(low, block * width), min(high, (block + 1) * width)
+            n, windows = 0, 0
+            for w in range(begin, end):
+                if group[w] < 0:
+                    n += requests[w]
+                    windows += 1
+            if n >= k:
+                held[groups], size[groups] = n, windows
+                for w in range(begin, end):
+                    group[w] = groups if group[w] < 0 else group[w]
+                groups += 1
+                left -= n
+    return groups
+
+
+@compiled
 def _spread(requests: Any, stretch: Any, k: Any, out: Any) -> None:
     windows = requests.shape[1]
-    rest = np.empty(windows, np.int64)
+    group, size = np.empty(windows, np.int64), np.empty(windows, np.int64)
+    held = np.empty(windows)
     for p in range(requests.shape[0]):
         low = 0
         while low < windows:
-            high = low
-            total, left = 0, 0
+            high = low + 1
             while high < windows and stretch[p, high] == stretch[p, low]:
-                n = requests[p, high]
-                total += n
-                out[p, high] = n if n >= k else 0
-                rest[high] = 0 if n >= k else n
-                left += rest[high]
                 high += 1
-            width = 1
-            while left > 0 and not (low // width == (high - 1) // width and width > 1):
-                width *= 2
-                for block in range(low // width, (high - 1) // width + 1):
-                    begin, end = max(low, block * width), min(high, (block + 1) * width)
-                    n = rest[begin:end].sum()
-                    if n >= k:
-                        out[p, begin:end] += n / (end - begin)
-                        rest[begin:end] = 0
-                        left -= n
-            if left > 0:
-                out[p, low:high] *= total / (total - left)
+            groups = _gather(requests[p], low, high, k, group, held, size)
+            left, few = 0, 0
+            for w in range(low, high):
+                left += requests[p, w] if group[w] < 0 else 0
+                few += group[w] < 0
+            # what is left joins the group to which the fewest requests move, or all of them in proportion
+            moved, joins = np.float64(left), -1
+            for g in range(groups):
+                away = abs(few * (left + held[g]) / (few + size[g]) - left)
+                if away < moved:
+                    moved, joins = away, g
+            if joins >= 0:
+                held[joins] += left
+                size[joins] += few
+            factor = 1.0 if joins >= 0 or groups == 0 else 1.0 + left / held[:groups].sum()
+            for w in range(low, high):
+                g = joins if group[w] < 0 else group[w]
+                out[p, w] = factor * held[g] / size[g] if g >= 0 else 0.0
             low = high
 
 
 def spread(requests: Ints, stretch: Ints, k: int) -> Floats:
     """Requests of each sender and window, [P, W], such that each number above 0 rests on at least ``k``.
 
-    A window of ``k`` or more keeps them. What the others hold is gathered in pairs of windows, in fours, in eights,
-    until there are ``k``, and spread evenly over that block. What is left then joins the rest of its stretch in
-    proportion. ``stretch`` [P, W] says which windows may share; each stretch keeps its total, which is 0 or at least
-    ``k``.
+    A window of ``k`` or more keeps them. The others are gathered in pairs, in fours, in eights, until they have ``k``
+    together, and then all have the same. Those left at the end of a stretch join one of its groups or become 0, their
+    requests joining all groups in proportion: whichever moves fewer requests. ``stretch`` [P, W] says which windows may
+    share; each stretch keeps its total, which is 0 or at least ``k``.
 
     >>> spread(np.array([[8, 1, 2, 2, 0, 0, 0, 2]]), np.zeros((1, 8), int), 4).tolist()
-    [[10.0, 0.0, 2.5, 2.5, 0.0, 0.0, 0.0, 0.0]]
+    [[8.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]]
     """
     if k == 1:
         return requests.astype(np.float64)
