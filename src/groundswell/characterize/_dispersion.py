@@ -143,6 +143,8 @@ class Counts:
         width_s = batches.width_s / BASE_S * SCALES[0] / 10
         begin_s = (batches.first + np.arange(count.size)) * width_s
         covered_s = np.minimum(begin_s + width_s, last_s) - np.maximum(begin_s, first_s)
+        if last_s <= first_s:
+            return Estimate(n=requests)
         return interval(np.column_stack([count, covered_s]), lambda s: s[..., 0] / s[..., 1], requests)
 
     def dispersion(self, tick_s: float) -> Band:

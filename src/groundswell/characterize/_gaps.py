@@ -22,8 +22,8 @@ MOST_GAPS = 2_000
 the window does not make them look mixed."""
 FEWEST_GAPS = 50
 """A window with fewer says nothing of a family."""
-MOST_TESTED = 48
-REPLICATES = 199
+MOST_TESTED = 32
+REPLICATES = 99
 REJECTED_BELOW = 0.05
 _KEPT = 2 * MOST_TESTED
 _GOLDEN = (np.sqrt(5) - 1) / 2
@@ -39,7 +39,7 @@ def _lot(number: NDArray[np.int64]) -> Floats:
 @dataclass(frozen=True, eq=False)
 class WindowArrivals:
     """The first arrivals of some windows, by the windows' numbers: of the first, the last and the busiest, and of those
-    whose lot is below ``2**-level``, of which there are at most 96."""
+    whose lot is below ``2**-level``, of which there are at most 64."""
 
     level: int = 0
     arrivals: dict[int, Floats] = field(default_factory=dict)
@@ -96,14 +96,14 @@ def _chosen(windows: Windows, level: int) -> NDArray[np.bool_]:
 
 def gap_windows(kept: WindowArrivals, windows: Windows, seed: int) -> tuple[GapWindow | None, tuple[GapWindow, ...]]:
     """The busiest window, with curves, if it has enough gaps; and the windows that were tested."""
-    cv = dict(zip(windows.number.tolist(), windows.cv().tolist(), strict=True))
-    rate = dict(zip(windows.number.tolist(), (windows.size / windows.covered_s(windows.number)).tolist(), strict=True))
+    cv, rate = windows.cv(), windows.rate_per_s()
 
     def window(number: int, curves: bool = False) -> GapWindow:
         gaps = np.diff(kept.arrivals[number])
         at = gap_curve(gaps).x if curves else None
         fits = fit(gaps, FAMILIES, at, REPLICATES, seed)
-        return GapWindow(number * windows.window_s, gaps.size, rate[number], cv[number], fits)
+        i = int(np.searchsorted(windows.number, number))
+        return GapWindow(number * windows.window_s, gaps.size, float(rate[i]), float(cv[i]), fits)
 
     # The fits are machine code that leaves the interpreter to others.
     with ThreadPoolExecutor(os.cpu_count()) as threads:

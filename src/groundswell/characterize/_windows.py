@@ -38,7 +38,7 @@ FEWEST_GAPS = 10
 FEWEST_SHIFTING = 100
 """A window with fewer requests is left out of the shift of CVs: its CV is mostly noise."""
 _GRID = 512
-_CELL_BITS = 14  # a window is 2¹⁴ cells
+_CELL_BITS = 20  # a window is 2²⁰ cells
 
 
 @compiled
@@ -79,7 +79,7 @@ class Windows:
     """The windows in which something arrived, in order: each one's number, requests, first and last arrival, sum of
     squared gaps and sum of the requests' distances from its start.
 
-    ``cells`` has number, sum and sum of squares of the gaps that end in a stretch of cells, of which a window has 2¹⁴:
+    ``cells`` has number, sum and sum of squares of the gaps that end in a stretch of cells, of which a window has 2²⁰:
     finer than the windows where there are few. ``zeros`` counts simultaneous arrivals. Memory grows with the windows.
     """
 
@@ -169,6 +169,11 @@ class Windows:
         begin_s = number * self.window_s
         return np.asarray(np.minimum(begin_s + self.window_s, self.last_s) - np.maximum(begin_s, self.first_s))
 
+    def rate_per_s(self) -> Floats:
+        """Each window's rate, nan where the trace sees none of it but an instant."""
+        covered_s = self.covered_s(self.number)
+        return np.asarray(self.size / np.where(covered_s > 0, covered_s, np.nan))
+
     def cv(self) -> Floats:
         """Each window's CV (see the head of this file); nan where there are fewer than :data:`FEWEST_GAPS` gaps."""
         gaps = self.size - 1.0
@@ -256,8 +261,7 @@ def rate_shift(windows: Windows) -> Estimate:
     """The ratio of the 95th to the 5th percentile of windows' rates. An empty window counts as half a request."""
     covered_s = windows.covered_s(windows.number)
     keep = _mostly_covered(covered_s, windows.window_s)
-    number, rate = windows.number[keep], windows.size[keep] / covered_s[keep]
-    return _spread(number, rate, 0.5 / windows.window_s)
+    return _spread(windows.number[keep], windows.rate_per_s()[keep], 0.5 / windows.window_s)
 
 
 def cv_shift(windows: Windows) -> Estimate:

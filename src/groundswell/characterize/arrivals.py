@@ -12,6 +12,7 @@ from groundswell.characterize._rhythm import Hours, rhythm
 from groundswell.characterize._windows import Windows, cv_shift, mean_cv, rate_shift, series
 from groundswell.characterize.figures import ArrivalFigures
 from groundswell.characterize.setting import Setting
+from groundswell.stats.estimate import Estimate
 from groundswell.stats.fits import Curve
 from groundswell.table import Workload
 
@@ -58,7 +59,7 @@ class Fold:
             span_s=last_s - first_s,
             window_s=setting.window_s,
             rate_per_s=self.counts.rate_per_s(first_s, last_s),
-            cv=mean_cv(windows),
+            cv=_if_told(mean_cv(windows), tick_s),
             rate=series(windows, "rate"),
             window_cv=series(windows, "cv"),
             example=example,
@@ -74,6 +75,13 @@ class Fold:
             week=found.week,
             week_strength=found.week_strength,
             rate_shift=rate_shift(windows),
-            cv_shift=cv_shift(windows),
+            cv_shift=_if_told(cv_shift(windows), tick_s),
             tick_s=tick_s,
         )
+
+
+def _if_told(cv: Estimate, tick_s: float) -> Estimate:
+    """``cv``, without an interval where the clock lost gaps: those of a Poisson process look bursty then, and how much
+    so is decided by the clock.
+    """
+    return Estimate(cv.value, n=cv.n) if tick_s else cv
