@@ -22,3 +22,13 @@ def public_data() -> Path:
     if not (data / "servegen" / "data").is_dir():
         pytest.skip(f"no public pools under {data}; GROUNDSWELL_DATA names their folder")
     return data
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are read in pieces of a few lines, as large files are in pieces of many."""
+    from groundswell.formats.reading import lines, order, parquet_rows
+
+    monkeypatch.setattr(lines, "PIECE_BYTES", 200)
+    monkeypatch.setattr(parquet_rows, "BATCH_ROWS", 10)
+    monkeypatch.setattr(order, "FRAME_ROWS", 8)

@@ -114,7 +114,7 @@ def _arrival(head: Head, column: Column, time_unit: str | None, *, named: bool) 
         return _Arrival(column, given, seconds, dated=True)
     values = [value for row in head.first if (value := column.of(row)) not in (None, "")]
     numbers = [number for value in values if (number := _number(value)) is not None]
-    if len(numbers) <= len(values) // 2 and values and not (given is not None and given.is_numeric()):
+    if 2 * len(numbers) < len(values) and not (given is not None and given.is_numeric()):
         return _Arrival(column, pl.String(), unix_s(column.value), dated=True)
     largest = max(map(abs, numbers), default=0.0)
     unit = time_unit or (_unit_of(largest) if named else "s")

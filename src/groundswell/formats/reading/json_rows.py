@@ -24,7 +24,8 @@ class JsonRows:
     def __init__(self, source: Source, raw: Mapping[str, pl.DataType]) -> None:
         self.source = source
         self.raw = raw
-        self.as_floats: set[str] = set()
+        # Polars does not read whole numbers of fewer bits from JSON.
+        self.as_floats = {name for name, dtype in raw.items() if dtype in (pl.Int8, pl.Int16, pl.UInt8, pl.UInt16)}
 
     def __iter__(self) -> Iterator[tuple[pl.DataFrame, list[Bad]]]:
         source = self.source

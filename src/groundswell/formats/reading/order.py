@@ -13,6 +13,8 @@ from groundswell.formats.reading.outcome import Reading
 
 FRAME_ROWS = 2**18
 """Rows that are more than one frame of this size before their place are put right only by sorting everything."""
+RUN_ROWS = 2**20
+"""Rows of one sorted file: opening many small ones is what takes the time."""
 _MARK_EVERY = 256
 
 
@@ -20,7 +22,7 @@ class OutOfOrderError(DataError):
     """A row comes long before one that was read earlier; :func:`groundswell.formats.reading.in_order` helps."""
 
 
-def gathered(frames: Iterable[pl.DataFrame], rows: int = FRAME_ROWS) -> Iterator[pl.DataFrame]:
+def gathered(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
     """``frames`` put together until they have at least ``rows`` rows each."""
     held: list[pl.DataFrame] = []
     count = 0
@@ -98,7 +100,7 @@ class SortedRuns:
     def in_order(self) -> Generator[pl.DataFrame, None, None]:
         """All rows, in frames that follow each other in time."""
         marks = np.sort(np.concatenate(self.marks))
-        step = FRAME_ROWS // _MARK_EVERY
+        step = max(RUN_ROWS // 2 // _MARK_EVERY, 1)
         edges = np.unique(np.append(marks[step::step], np.inf))
         low = -np.inf
         for high in edges:

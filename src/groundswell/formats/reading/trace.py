@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 
 from groundswell.formats.layout import Layout
+from groundswell.formats.reading import order
 from groundswell.formats.reading.ahead import ahead
 from groundswell.formats.reading.check import checked
 from groundswell.formats.reading.clock import Clock
 from groundswell.formats.reading.csv_rows import CsvRows
 from groundswell.formats.reading.json_rows import JsonRows
-from groundswell.formats.reading.order import FRAME_ROWS, OutOfOrderError, SortedRuns, gathered, in_reach
+from groundswell.formats.reading.order import OutOfOrderError, SortedRuns, gathered, in_reach
 from groundswell.formats.reading.outcome import Bad, BadRows, Judge, Reading
 from groundswell.formats.reading.parquet_rows import ParquetRows
 from groundswell.formats.reading.roster import NAMELESS, Roster
@@ -60,7 +61,7 @@ class Trace:
         *,
         bad_rows: BadRows = "stop",
         dequantise: bool = False,
-        block_rows: int = FRAME_ROWS,
+        block_rows: int = order.FRAME_ROWS,
         sure_of_unit: bool = False,
     ) -> None:
         known = layout()
@@ -88,7 +89,8 @@ class Trace:
         through = self._through()
         self.reading = reading = through.reading
         span: list[float] = []
-        clocked = self._clock.told(gathered(through.frames, max(FRAME_ROWS, self._block_rows)), reading, self.metadata)
+        frames = gathered(through.frames, max(order.FRAME_ROWS, self._block_rows))
+        clocked = self._clock.told(frames, reading, self.metadata)
         with closing(through.frames):
             for frame in in_reach(clocked, str(self.path), reading):
                 span = [*span[:1], float(frame["arrival_s"][0]), float(frame["arrival_s"][-1])]
@@ -146,7 +148,7 @@ class Trace:
     def _spill(self, folder: Path) -> tuple[SortedRuns, _Pass]:
         """All rows in files of ``folder``, to be read in order."""
         runs, through = SortedRuns(folder), self._read()
-        for frame in gathered(through.frames):
+        for frame in gathered(through.frames, order.RUN_ROWS):
             runs.add(frame)
         size = f"{runs.bytes / 1e6:,.0f} MB"
         through.reading.note(f"Rows were far out of order; they were sorted through temporary files of {size}.")
