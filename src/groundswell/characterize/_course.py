@@ -99,9 +99,9 @@ class Course:
 
     def widened(self, width_s: float) -> Course:
         """The same in stretches of ``width_s``, a power of two times this width."""
-        factor = round(width_s / self.width_s)
-        if factor == 1 or not self.sums.size:
+        if not self.sums.size or self.width_s == width_s:
             return self
+        factor = round(width_s / self.width_s)
         number = np.arange(self.first, self.first + len(self.sums)) // factor
         begins = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
         return Course(width_s, int(number[0]), np.add.reduceat(self.sums, begins, axis=0), self.most)
@@ -113,14 +113,14 @@ class Course:
             thin = thin.widened(2.0 * thin.width_s)
         return thin
 
-    def periods(self, setting: Setting) -> Course:
-        """The same in the setting's periods: or, so that there are at least 4, in halves, quarters … of them, or, so
-        that there are at most 64, in two, four … together.
+    def periods(self, setting: Setting, fewest: int = FEWEST_PERIODS) -> Course:
+        """The same in the setting's periods: or, so that there are at least ``fewest``, in halves, quarters … of them;
+        or, so that there are at most 64, in two, four … together.
         """
         whole = self
         while whole.width_s < setting.period_s:
             wider = whole.widened(2.0 * whole.width_s)
-            if len(wider.sums) < FEWEST_PERIODS:
+            if len(wider.sums) < fewest:
                 break
             whole = wider
         return whole.thinned(MOST_PERIODS)

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from groundswell.characterize._field import FieldFold, band, grid
-from groundswell.characterize.figures import LengthFigures, Period
+from groundswell.characterize._course import Course
+from groundswell.characterize._field import FEWEST_SHIFTING, FieldFold, band, grid
+from groundswell.characterize.figures import LengthFigures
 from groundswell.characterize.setting import Setting
 from groundswell.stats.batches import BatchSums
 from groundswell.stats.dip import dip_test
@@ -21,6 +22,7 @@ from groundswell.table import Workload
 
 Floats = NDArray[np.float64]
 
+PERIODS = 16
 FEWEST_CHANGES = 8
 """From fewer changes between periods no correlation of them is given."""
 
@@ -68,8 +70,38 @@ class Fold:
             zipf_exponent=zipf_exponent(sample),
             output_modes=modes,
             output_dip_p=odds,
-            together=_together(inputs.periods, outputs.periods),
+            together=self._together(setting),
         )
+
+    def _together(self, setting: Setting) -> Estimate:
+        """The correlation of the relative change of mean input, from one period to the next, with that of mean output.
+
+        Periods are cut in halves, quarters … until there are 16; those with fewer than 100 requests are left out. The
+        interval is Fisher's. Neighbouring changes share a period, which makes them correlated by -1/2 where periods are
+        independent of each other, and the correlation of two such series vary by 1 + 2/4 times as much (Bartlett,
+        1946).
+        """
+        rows = [field.moments.periods(setting, PERIODS) for field in (self.input, self.output)]
+        width_s = max(row.width_s for row in rows)
+        means = [_means(row.widened(width_s)) for row in rows]
+        shared = sorted(means[0].keys() & means[1].keys())
+        if len(shared) <= FEWEST_CHANGES:
+            return Estimate(n=max(len(shared) - 1, 0))
+        a, b = (np.diff(np.log([mean[start] for start in shared])) for mean in means)
+        if not (a.std() > 0 and b.std() > 0):
+            return Estimate(n=a.size)
+        value = float(np.corrcoef(a, b)[0, 1])
+        at, room = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)), 1.96 * np.sqrt(1.5 / (a.size - 3))
+        return Estimate(value, float(np.tanh(at - room)), float(np.tanh(at + room)), a.size)
+
+
+def _means(periods: Course) -> dict[float, float]:
+    """The mean in each period with enough requests, by its start."""
+    return {
+        float(start_s): float(total / n)
+        for start_s, (n, total, _) in zip(periods.start_s, periods.sums, strict=True)
+        if n >= FEWEST_SHIFTING and total > 0
+    }
 
 
 def answered_of(frame: pl.DataFrame) -> NDArray[np.bool_] | None:
@@ -98,24 +130,6 @@ def zipf_exponent(sample: pl.DataFrame) -> Estimate:
     sums = BatchSums.of(arrival_s[some], [np.ones(int(some.sum())), np.log(inputs[some])])
     most = float(inputs.max())
     return sums.estimate(lambda s: exponents(s[..., 1] / s[..., 0], most), int(some.sum()))
-
-
-def _together(inputs: tuple[Period, ...], outputs: tuple[Period, ...]) -> Estimate:
-    """The correlation of the relative change of mean input, from one period to the next, with that of mean output.
-
-    Its interval is Fisher's. Neighbouring changes share a period, which makes them correlated by -1/2 where periods are
-    independent of each other, and the correlation of two such series vary by 1 + 2/4 times as much (Bartlett, 1946).
-    """
-    mean = [{p.start_s: p.mean.value for p in periods if p.mean.value > 0} for periods in (inputs, outputs)]
-    shared = sorted(mean[0].keys() & mean[1].keys())
-    if len(shared) <= FEWEST_CHANGES:
-        return Estimate(n=max(len(shared) - 1, 0))
-    a, b = (np.diff(np.log([means[start] for start in shared])) for means in mean)
-    if not (a.std() > 0 and b.std() > 0):
-        return Estimate(n=a.size)
-    value = float(np.corrcoef(a, b)[0, 1])
-    at, room = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)), 1.96 * np.sqrt(1.5 / (a.size - 3))
-    return Estimate(value, float(np.tanh(at - room)), float(np.tanh(at + room)), a.size)
 
 
 def _column(frame: pl.DataFrame, name: str) -> Floats:

@@ -27,7 +27,9 @@ START_WEIGHTS = (0.25, 0.75)
 """The tail's share of what lies above its beginning, to start with."""
 LEAST_SIGMA = 0.05
 """The body is no narrower, or it would settle on a single value that is frequent (the likelihood has no bound)."""
-_LEAST_ALPHA, _MOST_ALPHA = 0.01, 100.0
+MOST_ALPHA = 5.0
+"""Nor does the tail fall more steeply, or it would sit on such a value and be no tail."""
+_LEAST_ALPHA = 0.01
 _TRIED, _CLIMBED, _TOLERANCE = 40, 2_000, 1e-10
 
 
@@ -64,7 +66,7 @@ def _climb(y: Any, squares: Any, count: Any, begin: Any, edge: Any, start: Any, 
         before = level
         weight = tail / n
         if excess > 0.0:
-            alpha = min(max(tail / excess, _LEAST_ALPHA), _MOST_ALPHA)
+            alpha = min(max(tail / excess, _LEAST_ALPHA), MOST_ALPHA)
         mu = first / total
         sigma = math.sqrt(max(second / total - mu * mu, LEAST_SIGMA**2))
     return weight, alpha, mu, sigma, level
@@ -146,7 +148,7 @@ def _start(cells: _Cells, begin: int, weight: float) -> tuple[float, ...]:
     excess = float(above @ (cells.mean[begin:] - cells.edge[begin])) / above.sum()
     mu = float(cells.count @ cells.mean) / n
     sigma = math.sqrt(max(float(cells.count @ cells.square) / n - mu * mu, LEAST_SIGMA**2))
-    alpha = min(max(1.0 / max(excess, 1e-9), _LEAST_ALPHA), _MOST_ALPHA)
+    alpha = min(max(1.0 / max(excess, 1e-9), _LEAST_ALPHA), MOST_ALPHA)
     return weight * float(above.sum()) / n, alpha, mu, sigma
 
 
