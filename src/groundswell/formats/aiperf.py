@@ -162,12 +162,12 @@ class _Reader:
             tokens(self._reply_length()).cast(pl.Int64).alias("output_tokens"),
             (finite(pl.col("timestamp")) / 1000).alias("timestamp_s"),
             (finite(pl.col("delay")) / 1000).alias("delay_s"),
-            pl.col("session_id").alias("session"),
+            id_numbers(frame["session_id"]).alias("session"),
         )
         if self.sessions is None:
             frame = frame.with_columns(pl.col("timestamp_s").alias("arrival_s"), pl.lit(0).alias("history"))
         else:
-            frame = self.sessions.continued(frame)
+            frame = frame.hstack(self.sessions.continued(frame))
         history = pl.col("history") if self.delta else 0
         columns: list[pl.Expr | pl.Series] = [
             pl.col("line"),
@@ -177,7 +177,7 @@ class _Reader:
         ]
         if self.sessions is not None:
             columns += [
-                id_numbers(frame["session"]).alias("conversation"),
+                pl.col("session").alias("conversation"),
                 turn_number(pl.col("turn")).alias("turn"),
             ]
         if self.delays:

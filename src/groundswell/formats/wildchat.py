@@ -153,33 +153,47 @@ class _Reader:
         return pl.col(talk).list.eval(pl.struct(parts))
 
     def _requests(self, told: pl.DataFrame, talk: str) -> pl.DataFrame:
-        model = _TALKS[talk]
         rows = told.rename({talk: "turns"}).drop(name for name in self.talks if name != talk)
-        turns = rows.with_columns(pl.col("turns").is_null().alias("is_missing")).explode("turns").unnest("turns")
+        missing = rows.filter(pl.col("turns").is_null())
+        turns = rows.explode("turns", empty_as_null=False, keep_nulls=False).unnest("turns")
+        before = turns.select(pl.col("chars").fill_null(0).cum_sum() - pl.col("chars").fill_null(0)).to_series()
+        is_reply = turns.select(pl.col("role").str.to_lowercase().is_in(_REPLIERS).fill_null(False)).to_series()
+        # Turns of a row follow each other, so sums over a row are sums over all, less what came before the row.
+        is_first = (turns["line"] != turns["line"].shift(1)).fill_null(True)
         turns = turns.with_columns(
             (instants(turns["at"]) if self.turn_time else pl.lit(None, pl.Float64)).alias("at_s"),
-            pl.col("role").str.to_lowercase().is_in(_REPLIERS).fill_null(False).alias("is_reply"),
-            pl.col("chars").fill_null(0).cum_sum().over("line").alias("through"),
+            is_reply.alias("is_reply"),
+            (before - _held(before, is_first)).alias("before"),
+            (is_reply.cum_sum() - _held(is_reply.cum_sum() - is_reply, is_first)).alias("turn"),
+            (is_first | is_reply.shift(1)).alias("is_unasked"),
         )
-        asked_s = pl.when(~pl.col("is_reply").shift(1)).then(pl.col("at_s").shift(1)).over("line")
-        requests = turns.select(
-            pl.col("line"),
-            pl.coalesce(asked_s, "at_s", "told_s").alias("arrival_s"),
-            *([pl.col("client")] if self.user else []),
-            estimated_tokens(pl.col("through") - pl.col("chars").fill_null(0), self.chars_per_token).alias(
-                "input_tokens"
-            ),
+        asked_s = pl.when(~pl.col("is_unasked")).then(pl.col("at_s").shift(1))
+        lengths = [
+            estimated_tokens(pl.col("before"), self.chars_per_token).alias("input_tokens"),
             estimated_tokens(pl.col("chars").fill_null(0), self.chars_per_token).alias("output_tokens"),
-            (pl.col("number") + self.talks.index(talk)).alias("conversation"),
-            turn_number(pl.col("is_reply").cum_sum().over("line")).alias("turn"),
-            *([pl.col(model).cast(pl.String).alias("model")] if self.models else []),
-            pl.col("is_reply"),
-            pl.col("is_missing"),
+            turn_number(pl.col("turn")),
+        ]
+        own = self._own(talk)
+        requests = turns.select(
+            "line", pl.coalesce(asked_s, "at_s", "told_s").alias("arrival_s"), *lengths, *own, "is_reply"
         )
         # A row without its conversation is kept without lengths, so that the reader can say where it is.
-        lengths = pl.when(~pl.col("is_missing")).then(pl.col("input_tokens", "output_tokens"))
-        kept = requests.with_columns(lengths).filter(pl.col("is_reply") | pl.col("is_missing"))
-        return kept.drop("is_reply", "is_missing")
+        lacking = missing.select("line", pl.col("told_s").alias("arrival_s"), *own)
+        return pl.concat([requests.filter("is_reply").drop("is_reply"), lacking], how="diagonal")
+
+    def _own(self, talk: str) -> list[pl.Expr]:
+        """What is the same for all turns of a conversation."""
+        own = [(pl.col("number") + self.talks.index(talk)).alias("conversation")]
+        if self.user:
+            own.append(pl.col("client"))
+        if self.models:
+            own.append(pl.col(_TALKS[talk]).cast(pl.String).alias("model"))
+        return own
+
+
+def _held(values: pl.Series, is_first: pl.Series) -> pl.Series:
+    """Of each row's first value as many as the row has."""
+    return pl.select(pl.when(is_first).then(values).forward_fill()).to_series()
 
 
 def _turns(rows: Iterable[Mapping[str, Any]], talks: Iterable[str]) -> Iterator[Mapping[str, Any]]:
