@@ -12,12 +12,16 @@ from groundswell.stats.estimate import Estimate
 
 
 def aspects(a: ConversationFigures | None, b: ConversationFigures | None) -> Iterator[Aspect]:
-    """The share of multi-turn requests, turns, inter-turn times, growth of context; nothing unless both have some.
+    """The share of multi-turn requests, turns, inter-turn times, growth of context; nothing if neither has any.
 
     The distance of two estimates is as noisy as their intervals say: 95 % of differences of two figures that agree lie
     within the root of the sum of their squared half-widths.
     """
+    if a is None and b is None:
+        return
     if a is None or b is None:
+        side = "reference" if a is None else "candidate"
+        yield Aspect("multi_turn", f"conversations: the {side} names none", np.nan, np.nan, np.nan, np.nan)
         return
     yield _aspect("multi_turn", "share of requests in conversations", a.multi_turn_share, b.multi_turn_share)
     yield _aspect("turns", "turns of a conversation", a.mean_turns, b.mean_turns)
