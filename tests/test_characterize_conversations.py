@@ -235,6 +235,27 @@ def test_a_share_of_the_conversations_says_what_all_of_them_do(monkeypatch: pyte
     assert abs(sampled.mean_turns.value - exact.mean_turns.value) < 5 / np.sqrt(n)
     assert sampled.gap_p50.value == pytest.approx(exact.gap_p50.value, rel=0.1)
     assert sampled.whole_cv.value == pytest.approx(exact.whole_cv.value, abs=0.08)
+    # Turns are 50 s apart, and stretches of a window hardly longer: many turns seem to be alone.
+    assert np.isnan(sampled.single_cv.value)
+    assert np.isnan(sampled.multi_cv.value)
+
+
+def test_kinds_are_told_apart_where_stretches_are_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    n = 20_000
+    start = np.arange(n) + np.random.default_rng(6).uniform(0.0, 0.9, n)
+    talk = np.concatenate([np.arange(n), np.arange(0, n, 2)])  # every second one has another turn, .05 s later
+    at = np.concatenate([start, start[::2] + 0.05])
+    order = np.argsort(at)
+    whole = workload(at[order], talk[order])
+    setting = Setting(window_s=1000.0)
+    exact = figures(whole, setting=setting)
+    monkeypatch.setattr(_followed, "MOST", 2**13)
+    sampled = figures(whole, setting=setting)
+    assert sampled.sampled < 1.0
+    for kind in ("single_cv", "multi_cv", "starts_cv"):
+        truth, estimate = getattr(exact, kind), getattr(sampled, kind)
+        assert estimate.n < truth.n / 2
+        assert estimate.low <= truth.value <= estimate.high
 
 
 def test_a_conversation_without_end_is_counted_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

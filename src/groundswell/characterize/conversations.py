@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from groundswell.characterize._burstiness import window_cv
 from groundswell.characterize._followed import Followed, Stretches, lots
+from groundswell.characterize._kinds import burstiness
 from groundswell.characterize._prefix_sessions import Prompts, Sessions
 from groundswell.characterize._talks import Spread, Talks, by_turn, cdf, turn_counts
 from groundswell.characterize.figures import ConversationFigures
@@ -124,7 +124,7 @@ class Fold:
             think=cdf(np.sort(talks.think_s)),
             growth=by_turn(talks.turn[of_many], talks.input_tokens[of_many]),
             growth_per_turn=growth.estimate(lambda s: s[..., 1] / s[..., 0], n=gap.size),
-            **_cvs(stretches, talks, setting),
+            **burstiness(stretches, talks, setting.window_s),
         )
 
 
@@ -158,27 +158,3 @@ def _lognormal(gap: Floats) -> Fit | None:
     some = some[:: -(-some.size // _FITTED) or 1]
     found = fit(some, ["lognormal"], curve_at=cdf(some).x) if some.size > 1 else ()
     return found[0] if found else None
-
-
-def _cvs(stretches: Stretches, talks: Talks, setting: Setting) -> dict[str, Estimate]:
-    """The CVs of single requests, of those of longer conversations, of conversations' first requests, and of all.
-
-    A conversation that is not followed is judged by the stretches alone.
-    """
-    known = pl.DataFrame({"lot": talks.lot, "turns": talks.requests, "start_s": talks.start_s})
-    rows = stretches.parts[0].join(known, on="lot", how="left", maintain_order="left")
-    named, arrival_s, turns = pl.col("lot").is_not_null(), pl.col("arrival_s"), pl.col("turns")
-    if rows["turns"].null_count() > rows["lot"].null_count():
-        turns = turns.fill_null(pl.len().over("lot"))
-    first = pl.col("lot").is_first_distinct() & (arrival_s == pl.col("start_s").fill_null(arrival_s))
-    chosen = {
-        "single_cv": ~named | (turns == 1),
-        "multi_cv": named & (turns > 1),
-        "starts_cv": ~named | first,
-        "whole_cv": arrival_s.is_not_null(),
-    }
-    of_kind, at_s = rows.select(**chosen), rows["arrival_s"].to_numpy()
-    return {
-        kind: window_cv(at_s[of_kind[kind].to_numpy()], setting.window_s, stretches.length_s)
-        for kind in of_kind.columns
-    }

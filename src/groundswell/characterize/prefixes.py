@@ -158,7 +158,7 @@ def _popular(count: NDArray[np.int64], scale: float) -> Curve:
     share: Floats = np.sort(count)[::-1].cumsum() / float(count.sum())
     most: Floats = np.arange(1, count.size + 1) * np.float64(scale)
     at = _spread(most)
-    return Curve(np.asarray(most[at], np.float64), share[at])
+    return Curve(most[at], share[at])
 
 
 def _shared(longer: NDArray[np.int64], place: NDArray[np.int32], scale: float, requests: int, tokens: int) -> Curve:
@@ -167,7 +167,7 @@ def _shared(longer: NDArray[np.int64], place: NDArray[np.int32], scale: float, r
     more = np.minimum.accumulate(np.clip((longer - misses) / requests, 0.0, 1.0))
     upto = np.append(1.0 - more, 1.0)
     at = _spread(np.arange(1.0, upto.size + 1))
-    return Curve(at * float(tokens), upto[at])
+    return Curve(np.asarray(at * tokens, np.float64), upto[at])
 
 
 def _spread(x: Any) -> NDArray[np.int64]:
