@@ -3,8 +3,8 @@
     python benchmarks/families.py [--repeats 100]
 
 First: of samples of 2,000 gaps from each family, how often each family has the least AIC, and how often the bootstrap
-rejects the true one at 5 %. Then the parameters of ServeGen's mixture, recovered from 20,000 lengths. Then how often the
-dip test rejects one mode, where there is one and where there are two.
+rejects the true one at 5 %. Then the parameters of ServeGen's mixture, recovered from 20,000 lengths. Then how often
+the dip test rejects one mode, where there is one and where there are two.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
-from common import machine, table
 
+from common import machine, table
 from groundswell.stats.dip import dip_test
 from groundswell.stats.fits import fit
 
