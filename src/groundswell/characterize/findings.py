@@ -30,6 +30,8 @@ WEAK = 0.3
 SHIFT = 1.2
 """A ratio of the 95th to the 5th percentile over windows that counts as a shift."""
 SKEWED_GINI = 0.5
+BURSTY_CV = 1.2
+"""A client whose gaps vary more than this is bursty."""
 PERIODIC = 0.5
 """The share of the variance of the hourly rate that the hour of the day explains in periodic traffic."""
 ODDS = 0.05
@@ -149,7 +151,8 @@ def _skewed(whole: Characterization) -> tuple[Verdict, str, Estimate, str]:
     if clients is None or clients.count < 2 or not clients.gini.known:
         return _silent("the trace names no clients")
     top = max((k for k in clients.explained if k <= 5), default=0)
-    part = f"; top {top} explain {clients.explained[top].value:.0%}" if top else ""
+    explained = clients.explained[top].value if top else np.nan
+    part = f"; top {top} explain {explained:.0%}" if np.isfinite(explained) else ""
     figure = f"{clients.needed[90]:,} of {clients.count:,} make 90 %; Gini {shown(clients.gini)}{part}"
     why = f"the interval of the Gini coefficient of requests over clients lies above {SKEWED_GINI}"
     return _verdict(clients.gini.above(SKEWED_GINI)), figure, clients.gini, why
@@ -217,13 +220,14 @@ def _reasoning_clients(whole: Characterization) -> tuple[Verdict, str, Estimate,
     clients = whole.clients
     if whole.reasoning is None:
         return _silent("the trace has no reasoning tokens")
-    if clients is None or clients.count < 2 or not clients.bursty_share.known:
+    if clients is None or clients.count < 2 or not clients.window_cv_cdf.x.size:
         return _silent("the trace names no clients")
-    calm = clients.bursty_share
-    figure = f"{1 - calm.value:.0%} of requests from clients that are not bursty"
+    calm = float(np.interp(BURSTY_CV, clients.window_cv_cdf.x, clients.window_cv_cdf.y))
+    figure = f"{calm:.0%} of requests from clients that are not bursty then"
     if 10 in clients.top_share:
         figure += f"; top 10 send {clients.top_share[10].value:.0%}"
-    return _verdict(calm.below(0.5)), figure, calm, "the interval of the bursty clients' share lies below one half"
+    why = f"more than half of the requests come in windows in which their client's CV is at most {BURSTY_CV}"
+    return _verdict(calm > 0.5), figure, Estimate(calm), why
 
 
 @_finding("B1", "gaps within 20 minutes are Gamma", "Gamma, parameters change")
