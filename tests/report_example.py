@@ -48,14 +48,17 @@ def around(value: float, spread: float = 0.07, n: int = 12_345) -> Estimate:
     return Estimate(value, value * (1 - spread), value * (1 + spread), n)
 
 
+def floats(values: Any) -> Floats:
+    return np.asarray(values, np.float64)
+
+
 def daily(points: int, span_s: float, level: float, swing: float, seed: int) -> Series:
     """A series that goes up and down with the day, with some noise."""
     width = span_s / points
     start = np.arange(points) * width
     noise = np.random.default_rng(seed).normal(1, 0.05, points)
-    return Series(
-        width, start, level * (1 + swing * np.sin(2 * np.pi * (start / 86_400 - 0.3))) * noise, np.full(points, 50.0)
-    )
+    value = level * (1 + swing * np.sin(2 * np.pi * (start / 86_400 - 0.3))) * noise
+    return Series(width, floats(start), value, np.full(points, 50.0))
 
 
 def fits(values: Any, x: Floats, names: Sequence[str], tail: bool = False) -> tuple[Fit, ...]:
@@ -91,14 +94,17 @@ def arrivals(points: int, span_s: float) -> ArrivalFigures:
     rng = np.random.default_rng(1)
     windows = tuple(
         GapWindow(start, 9000, 7.5, 1.3, tuple(
-            Fit(name, {}, 9000, float(0.02 + 0.03 * i + rng.uniform(0, 0.02)), 10.0 * i) for i, name in enumerate(families)
+            Fit(name, {}, 9000, float(0.02 + 0.03 * i + rng.uniform(0, 0.02)), 10.0 * i)
+            for i, name in enumerate(families)
         ))
         for start in np.linspace(0, span_s - 1200, 48)
     )  # fmt: skip
-    scale = np.geomspace(0.1, 3600, 24)
+    scale = floats(np.geomspace(0.1, 3600, 24))
     index = 1.1 + 0.6 * scale**0.55
-    lag = np.arange(1, 120) * 1200.0
+    lag = floats(np.arange(1, 120) * 1200.0)
+    correlation = np.cos(2 * np.pi * lag / 86_400) * 0.8
     hours = np.arange(168)
+    weekly = (11 + 5 * np.sin(2 * np.pi * (hours - 8) / 24)) * np.where(hours < 120, 1, 0.6)
     day = 11 + 5 * np.sin(2 * np.pi * (np.arange(24) - 8) / 24)
     cv = daily(points, span_s, 1.32, 0.12, 3)
     cv.value[points // 3 : points // 3 + 9] = np.nan
@@ -110,10 +116,10 @@ def arrivals(points: int, span_s: float) -> ArrivalFigures:
         best={"gamma": 0.71, "weibull": 0.25, "lognormal": 0.04, "exponential": 0.0, "pareto": 0.0},
         accepted={"gamma": 0.52, "weibull": 0.21, "lognormal": 0.0, "exponential": 0.02, "pareto": 0.0},
         dispersion=Band(scale, index, index * 0.8, index * 1.25, span_s / scale),
-        autocorrelation=Band(lag, np.cos(2 * np.pi * lag / 86_400) * 0.8, np.full(119, -0.09), np.full(119, 0.09), 504 - np.arange(119.0)),
-        day=Band(np.arange(24) + 0.5, day, day * 0.93, day * 1.07, np.full(24, 330_000.0)),
+        autocorrelation=Band(lag, correlation, np.full(119, -0.09), np.full(119, 0.09), 504 - lag / 1200),
+        day=Band(floats(np.arange(24) + 0.5), day, day * 0.93, day * 1.07, np.full(24, 330_000.0)),
         day_ratio=around(2.7), day_strength=Estimate(0.81, 0.75, 0.87, 168),
-        week=Series(3600.0, hours * 3600.0, (11 + 5 * np.sin(2 * np.pi * (hours - 8) / 24)) * np.where(hours < 120, 1, 0.6), np.full(168, 48_000.0)),
+        week=Series(3600.0, floats(hours * 3600.0), weekly, np.full(168, 48_000.0)),
         week_strength=Estimate(0.12, 0.05, 0.2, 168), rate_shift=around(2.9), cv_shift=around(1.4), tick_s=0.0,
     )  # fmt: skip
 
@@ -151,13 +157,15 @@ def clients(points: int, span_s: float, names: Sequence[str]) -> ClientFigures:
     top = tuple(
         Client(
             name, 2_000_000 // (i + 1), (0.336, 0.134, 0.096, 0.088)[i], 4.4 / (i + 1), 2.1 - 0.4 * i, 900.0 * (i + 1),
-            300.0 + 90 * i, daily(points, span_s, 4.4 / (i + 1), 0.5, i), daily(points, span_s, 900.0 * (i + 1), 0.03, 9 + i),
+            300.0 + 90 * i, daily(points, span_s, 4.4 / (i + 1), 0.5, i),
+            daily(points, span_s, 900.0 * (i + 1), 0.03, 9 + i),
             daily(points, span_s, 300.0 + 90 * i, 0.05, 20 + i), 0.021, 0.034,
         )
         for i, name in enumerate(names)
     )  # fmt: skip
     return ClientFigures(
-        2412, "the column user", {1: around(0.336), 4: around(0.654), 10: around(0.81), 100: around(0.97)}, Estimate(0.93, 0.91, 0.95, 2412),
+        2412, "the column user", {1: around(0.336), 4: around(0.654), 10: around(0.81), 100: around(0.97)},
+        Estimate(0.93, 0.91, 0.95, 2412),
         {50: 2, 90: 29, 99: 310}, Curve(rank, np.minimum(1, 0.336 + 0.664 * np.log(rank) / np.log(2412))),
         Curve(np.geomspace(1e-6, 4.4, part.size), part), Curve(np.geomspace(0.3, 20, part.size), part),
         Curve(np.geomspace(10, 30_000, part.size), part), Curve(np.geomspace(5, 4000, part.size), part),
@@ -194,8 +202,10 @@ def reasoning(points: int, span_s: float, names: Sequence[str]) -> ReasoningFigu
 
     by = np.geomspace(10, 30_000, 20)
     return ReasoningFigures(
-        Estimate(0.97, 0.96, 0.98, 1_964_415), field("reason", 1100.0, points, span_s), field("answer", 300.0, points, span_s),
-        around(3.9), Estimate(0.41, 0.37, 0.45, 131_072), ratio(0), tuple((i * span_s / 4, ratio(0.1 * i)) for i in range(4)),
+        Estimate(0.97, 0.96, 0.98, 1_964_415),
+        field("reason", 1100.0, points, span_s), field("answer", 300.0, points, span_s),
+        around(3.9), Estimate(0.41, 0.37, 0.45, 131_072), ratio(0),
+        tuple((i * span_s / 4, ratio(0.1 * i)) for i in range(4)),
         tuple((name, ratio(i - 1.0)) for i, name in enumerate(names)), (0.38, 0.88), 0.031, 0.0,
         Band(by, 30 * by**0.3, 3 * by**0.3, 200 * by**0.3, np.full(20, 6000.0)),
     )  # fmt: skip
@@ -206,8 +216,10 @@ def conversations(points: int) -> ConversationFigures:
     gap, law = np.geomspace(0.5, 90_000, min(points, 200)), stats.lognorm(1.4, scale=100)
     turn = np.arange(1, 13.0)
     return ConversationFigures(
-        "ids", 57_205, 1.0, Estimate(0.096, 0.09, 0.1, 1_964_415), around(3.4), Curve(turns, 0.35 * 0.65 ** (turns - 1)),
-        Curve(gap, law.cdf(gap)), around(100.0, n=131_784), around(610.0), Band(turn, np.full(12, 100.0), np.full(12, 18.0), np.full(12, 600.0), 60_000 / turn**2),
+        "ids", 57_205, 1.0, Estimate(0.096, 0.09, 0.1, 1_964_415), around(3.4),
+        Curve(turns, 0.35 * 0.65 ** (turns - 1)),
+        Curve(gap, law.cdf(gap)), around(100.0, n=131_784), around(610.0),
+        Band(turn, np.full(12, 100.0), np.full(12, 18.0), np.full(12, 600.0), 60_000 / turn**2),
         Fit("lognormal", {"mean": 266.0, "cv": 2.4}, 131_784, 0.021, 0.0, 0.08, Curve(gap, law.cdf(gap) ** 1.05)),
         Curve(gap, np.minimum(1, law.cdf(gap) * 1.1)), Band(turn, 300 * turn, 60 * turn, 2000 * turn, 60_000 / turn**2),
         around(310.0), around(1.21), around(1.02, 0.04), around(1.13, 0.03), around(1.09, 0.05),
@@ -217,9 +229,11 @@ def conversations(points: int) -> ConversationFigures:
 def prefixes(points: int) -> PrefixFigures:
     size, part = np.geomspace(1, 182_790, min(points, 200)), np.linspace(0.005, 1, min(points, 200))
     return PrefixFigures(
-        512, 1_234_567, 182_790, 0.25, Estimate(0.52, 0.49, 0.55, 1_234_567), Curve(size, 0.52 * np.log(size + 1) / np.log(182_791)),
+        512, 1_234_567, 182_790, 0.25, Estimate(0.52, 0.49, 0.55, 1_234_567),
+        Curve(size, 0.52 * np.log(size + 1) / np.log(182_791)),
         Curve(np.geomspace(0.01, 3000, part.size), part), Curve(np.geomspace(1, 150_000, part.size), part),
-        around(0.7), around(0.9), Curve(size, np.log(size + 1) / np.log(182_791)), Curve(np.r_[0, np.geomspace(512, 120_000, part.size - 1)], part),
+        around(0.7), around(0.9), Curve(size, np.log(size + 1) / np.log(182_791)),
+        Curve(np.r_[0, np.geomspace(512, 120_000, part.size - 1)], part),
     )  # fmt: skip
 
 
@@ -235,10 +249,26 @@ def failures(points: int, span_s: float, names: Sequence[str]) -> FailureFigures
 
 def findings() -> tuple[Finding, ...]:
     return (
-        Finding("S1", "arrivals are bursty, and no process fits all", "holds", "CV 1.32 [1.23, 1.41]; gamma best in 71% of windows", around(1.32), "CV 1.0–1.6; the best family differs by workload", "the CV's interval within windows lies above 1"),
-        Finding("S4", "input and output correlate weakly, shift independently", "does not hold", "rank correlation 0.37 [0.32, 0.42]", around(0.37), "weak; by figure", "the interval of the rank correlation lies within ±0.3, and shifts over periods do not go together"),
-        Finding("S8", "download, normalise and encode add much to TTFT", "cannot be said", "–", Estimate(), "by figure", "a trace of requests has no times of the server's stages"),
-        Finding("B5", "failures come with bursts", "holds", "4.26% fail; in the busiest tenth of minutes × 2.60 [2.42, 2.78]", around(2.6), "API 7.6 %, conversations .8 %", "the interval of the ratio of failure rates, busiest minutes over the rest, lies above 1"),
+        Finding(
+            "S1", "arrivals are bursty, and no process fits all", "holds",
+            "CV 1.32 [1.23, 1.41]; gamma best in 71% of windows", around(1.32),
+            "CV 1.0–1.6; the best family differs by workload", "the CV's interval within windows lies above 1",
+        ),
+        Finding(
+            "S4", "input and output correlate weakly, shift independently", "does not hold",
+            "rank correlation 0.37 [0.32, 0.42]", around(0.37), "weak; by figure",
+            "the interval of the rank correlation lies within ±0.3, and shifts over periods do not go together",
+        ),
+        Finding(
+            "S8", "download, normalise and encode add much to TTFT", "cannot be said", "–", Estimate(), "by figure",
+            "a trace of requests has no times of the server's stages",
+        ),
+        Finding(
+            "B5", "failures come with bursts", "holds",
+            "4.26% fail; in the busiest tenth of minutes × 2.60 [2.42, 2.78]", around(2.6),
+            "API 7.6 %, conversations .8 %",
+            "the interval of the ratio of failure rates, busiest minutes over the rest, lies above 1",
+        ),
     )  # fmt: skip
 
 
@@ -272,18 +302,16 @@ def rich(
     )  # fmt: skip
 
 
-def nowhere() -> Series:
-    return Series()
-
-
 def bare() -> Characterization:
     """Two requests: figures without points, intervals or fits."""
     nothing = Estimate()
-    empty = Field("input", 2, Estimate(7.0, n=2), nothing, nothing, nothing, 9.0, nothing, Curve(np.array([8.0]), np.array([1.0])),
+    empty = Field("input", 2, Estimate(7.0, n=2), nothing, nothing, nothing, 9.0, nothing,
+                  Curve(np.array([8.0]), np.array([1.0])),
                   Curve(np.array([5.0, 9.0]), np.array([1.0, 0.5])), (), Curve(), (), nothing, Series())  # fmt: skip
     only = ArrivalFigures(
         2, 1.0, 1200.0, Estimate(2.0, n=2), nothing, Series(1.0, np.zeros(1), np.array([2.0]), np.array([2.0])),
-        Series(1.0, np.zeros(1), np.array([np.nan]), np.array([2.0])), None, Curve(), (), {}, {}, Band(), Band(), Band(),
+        Series(1.0, np.zeros(1), np.array([np.nan]), np.array([2.0])), None, Curve(), (), {}, {}, Band(),
+        Band(), Band(),
         nothing, nothing, Series(), nothing, nothing, nothing, 0.0,
     )  # fmt: skip
     few = Figures(2, 1.0, 1.0, 2.0, np.nan, {"input": TokenFigures(2, 14, 7.0, 5.0, 9.0, 9.0, 9.0)}, {}, 1, 1)

@@ -23,7 +23,8 @@ from groundswell.report import Figure, Section, charts, page, palette, write_fig
 from groundswell.report.axes import Clock, count, seconds, tokens
 from groundswell.report.export import alone, drawn
 from groundswell.report.palette import on_screen
-from groundswell.report.plot import Line, edges, lines, series
+from groundswell.report.plot import Line, edges, lines, most_of, series
+from groundswell.stats.fits import Curve
 
 MOST_BYTES = 3_000_000
 
@@ -146,12 +147,37 @@ def test_bars_meet_and_a_lone_one_has_a_width(log: bool) -> None:
     assert low[0] < 7.0 < high[0]
 
 
+def test_a_long_tail_of_counts_is_cut_and_told() -> None:
+    shares = 0.5 ** np.arange(1.0, 41.0)
+    most, rest = most_of(Curve(np.arange(1.0, 41.0), shares))
+    assert most.x[-1] == 8
+    assert rest == "; 0.391 % have more than 8"
+    assert most_of(Curve(np.array([1.0, 2.0]), np.array([0.5, 0.5])))[1] == ""
+
+
 def test_a_dated_trace_has_the_dates_of_its_own_time_zone() -> None:
     clock = Clock.of(3600.0, 1_763_337_600.0, 28_800.0)  # midnight in UTC, eight in the morning where the trace is
     assert (clock.zone, clock.say(0.0)) == ("UTC+8", "Mon 17 Nov 2025, 08:00")
     assert Clock.of(3600.0, 1_763_337_600.0, None).zone == "UTC"
     assert Clock.of(3600.0, 1e300, None).say(7200.0) == "2h"
     assert Clock.of(3600.0, "yesterday", None).say(7200.0) == "2h"
+
+
+def test_a_week_stands_as_in_a_calendar_where_the_trace_is_dated() -> None:
+    def week(whole: Characterization) -> dict[str, set[float]]:
+        assert whole.arrivals is not None
+        hours = Series(3600.0, np.arange(0.0, 168 * 3600.0, 3600.0), np.repeat(np.arange(1.0, 8.0), 24), np.ones(168))
+        known = replace(whole, arrivals=replace(whole.arrivals, week=hours))
+        spec = next(figure.spec for figure in charts(known) if figure.key == "arrivals-week")
+        days: dict[str, set[float]] = {}
+        for row in spec["layer"][0]["data"]["values"]:
+            days.setdefault(row["d"], set()).add(row["v"])
+        return days
+
+    whole = example.rich(points=20)
+    wednesday = replace(whole, source=whole.source | {"start_unix_s": 1_763_337_600.0 + 2 * 86_400})
+    assert list(week(wednesday).items())[:3] == [("Monday", {6.0}), ("Tuesday", {7.0}), ("Wednesday", {1.0})]
+    assert week(example.rich(points=20, dated=False))["day 1"] == {1.0}
 
 
 def test_a_client_that_is_called_like_a_colour_keeps_its_name() -> None:

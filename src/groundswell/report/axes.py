@@ -28,7 +28,7 @@ _SECONDS = (
 )
 _DECADES = [10.0**k for k in range(-9, 16)]
 _WITHIN_DECADES = [float(f"{m}e{k}") for k in range(-9, 16) for m in (1, 2, 5)]
-_EVERY_DIGIT = [float(f"{m}e{k}") for k in range(-9, 16) for m in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)]
+_EVERY_DIGIT = [float(f"{m}e{k}") for k in range(-9, 16) for m in (1, 1.5, 2, 2.5, 3, 4, 5, 7)]
 _ROUND_SECONDS = [10.0**k for k in range(-9, 1)] + [10, 60, 600, 3600, 36_000, 86_400, 864_000, 8_640_000, 86_400_000]
 _MORE_SECONDS = [float(f"{m}e{k}") for k in range(-9, 0) for m in (1, 2, 5)]
 _MORE_SECONDS += [1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 18_000, 36_000, 86_400, 172_800, 432_000]
@@ -174,10 +174,17 @@ class Clock:
 
     @property
     def zone(self) -> str:
-        """The time zone, as people write it."""
+        """The time zone of a trace that is dated, as people write it."""
+        if self.start_unix_s is None:
+            return ""
         hours, minutes = divmod(round(abs(self.zone_s) / 60), 60)
         sign = "−" if self.zone_s < 0 else "+"
         return "UTC" + (f"{sign}{hours}" + (f":{minutes:02}" if minutes else "") if self.zone_s else "")
+
+    @property
+    def weekday(self) -> int | None:
+        """On which day of the week a dated trace begins, 0 for Monday."""
+        return None if self.start_unix_s is None else self.at(0.0).weekday()
 
     def at(self, second: float) -> datetime:
         """The date and time at a second of a trace that is dated."""
@@ -190,9 +197,15 @@ class Clock:
             return words.duration(second)
         return f"{self.at(second):%a %-d %b %Y, %H:%M}"
 
+    def since(self, second: float) -> str:
+        """A stretch of time by where it begins."""
+        if self.start_unix_s is not None:
+            return f"from {self.say(second)}"
+        return f"{self.say(second)} after the start" if second > 0 else "from the start"
+
     def brief(self, second: float) -> str:
         """When that is, in few characters."""
-        return words.duration(second) if self.start_unix_s is None else f"{self.at(second):%a %-d %b, %H:%M}"
+        return self.since(second) if self.start_unix_s is None else f"from {self.at(second):%a %-d %b, %H:%M}"
 
     def axis(self) -> Axis:
         """The axis of time."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from groundswell.characterize.findings import Finding
 
 VERDICTS = {"holds": ("yes", "✓"), "does not hold": ("no", "✗"), "cannot be said": ("open", "○")}
-_SHOWN_AS_NOTES = ("notes", "skipped")
-_OTHERWISE_SHOWN = {"source", "format", "rows", "start_unix_s", *_SHOWN_AS_NOTES}
 
 
 def title(whole: Characterization) -> str:
@@ -45,12 +43,7 @@ def _lead(whole: Characterization) -> str:
         text += f", from {clock.say(0)} ({clock.zone})"
     if "format" in source:
         text += f"; read as {words.short(str(source['format']), 60)}"
-    details = [
-        f"{key.replace('_', ' ')}: {words.short(str(value), 120)}"
-        for key, value in source.items()
-        if key not in _OTHERWISE_SHOWN and isinstance(value, (str, int, float))
-    ]
-    return f"{text}. {'; '.join(details)}".strip() + ("." if details else "")
+    return f"{text}." + (f" Made by: {words.short(str(source['command']), 200)}" if "command" in source else "")
 
 
 def _tiles(whole: Characterization) -> Iterator[str]:
@@ -110,10 +103,12 @@ def _findings(findings: Sequence[Finding]) -> str:
 
 def _finding(finding: Finding) -> str:
     kind, symbol = VERDICTS[finding.verdict]
+    silent = finding.figure == "–"
+    rule = "" if silent else f"<small>{escape(finding.why)}</small>"
     return (
-        f'<tr><th scope="row"><span class="key">{escape(finding.key)}</span>{escape(finding.statement)}'
-        f"<small>{escape(finding.why)}</small></th>"
+        f"<tr{' class=silent' if silent else ''}>"
+        f'<th scope="row"><span class="key">{escape(finding.key)}</span>{escape(finding.statement)}{rule}</th>'
         f'<td class="verdict {kind}"><span aria-hidden="true">{symbol}</span>{escape(finding.verdict)}</td>'
-        f'<td data-label="this trace">{escape(finding.figure)}</td>'
+        f'<td data-label="this trace">{escape(finding.why if silent else finding.figure)}</td>'
         f'<td data-label="the paper">{escape(finding.paper)}</td></tr>'
     )

@@ -22,7 +22,8 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return UNKNOWN
     size = abs(value)
-    text = show_count(size) if size >= 1e3 else f"{size:.3g}"
+    text = show_count(size) if size >= 1e3 else f"{size:.3g}" if size >= 1e-3 or not size else f"{size:.1g}"
+    text = text.replace("e-0", "e-")
     return f"−{text}" if value < 0 else text
 
 

@@ -5,11 +5,12 @@ person points, an invisible reading says the values there; dragging moves along 
 held, so that it scrolls the page otherwise.
 """
 
-from groundswell.report.plot.bars import bars, edges, histogram
+from groundswell.report.plot.bars import bars, edges, histogram, most_of
 from groundswell.report.plot.dots import intervals
 from groundswell.report.plot.lines import READER, Level, Line, band, curve, lines, series
 from groundswell.report.plot.week import week
 
 __all__ = [
-    "READER", "Level", "Line", "band", "bars", "curve", "edges", "histogram", "intervals", "lines", "series", "week",
+    "READER", "Level", "Line", "band", "bars", "curve", "edges", "histogram", "intervals", "lines", "most_of",
+    "series", "week",
 ]  # fmt: skip

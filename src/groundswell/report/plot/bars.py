@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from groundswell.report import palette
+from groundswell.report import palette, words
 from groundswell.report.axes import Axis
 from groundswell.report.figure import Spec
 from groundswell.report.plot.chart import HEIGHT, ZOOM, chart, short, told
@@ -34,6 +34,15 @@ def histogram(given: Curve, x: Axis, y: Axis, colour: str) -> Spec:
     """Bars around the middles of buckets: of equal ratio on a logarithmic axis, else of equal width."""
     low, high = edges(given.x, x.log)
     return bars(low, high, given.y, x, y, colour)
+
+
+def most_of(given: Curve, part: float = 0.995) -> tuple[Curve, str]:
+    """The first values of ``given``, shares of exactly x things, that make ``part`` of them all, so that a long tail
+    leaves room for them; and what is to be said of the rest."""
+    upto = int(np.searchsorted(np.cumsum(given.y), part * given.y.sum())) + 1
+    rest = float(given.y[upto:].sum())
+    said = f"; {words.share(rest)} have more than {words.number(float(given.x[upto - 1]))}" if rest > 0 else ""
+    return Curve(given.x[:upto], given.y[:upto]), said
 
 
 def edges(middle: Floats, log: bool) -> tuple[Floats, Floats]:

@@ -40,6 +40,11 @@ class Line:
     smooth: bool = False
     """A law's curve, of which no point is special."""
 
+    def beyond(self, least: float) -> Line:
+        """Its points from x of ``least`` on."""
+        low, high = (None if edge is None else edge[self.x >= least] for edge in (self.low, self.high))
+        return replace(self, x=self.x[self.x >= least], y=self.y[self.x >= least], low=low, high=high)
+
     def thinned(self) -> Line:
         """At most :data:`MOST_POINTS` of its points, evenly chosen, with both ends."""
         if self.x.size <= MOST_POINTS:

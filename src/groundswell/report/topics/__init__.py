@@ -43,4 +43,5 @@ def sections(whole: Characterization) -> Iterator[Section]:
     )
     for name, (section, lacking) in TOPICS.items():
         figures = getattr(whole, name)
-        yield Section(name, name.capitalize(), missing=lacking) if figures is None else section(figures, context)
+        silent = figures is None or (name == "clients" and figures.count < 2)
+        yield Section(name, name.capitalize(), missing=lacking) if silent else section(figures, context)

@@ -11,8 +11,12 @@ from groundswell.report import axes, palette, plot, words
 from groundswell.report.figure import Fact, Facts, Figure, Section, Table
 from groundswell.report.topics import families
 from groundswell.report.topics.context import Context
+from groundswell.stats.fits import Floats
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_SHORTEST = 0.002
+"""The share of gaps that are left of the axis: the very shortest would take half of a logarithmic one."""
 
 
 def section(arrivals: ArrivalFigures, context: Context) -> Section:
@@ -66,7 +70,7 @@ def _figures(arrivals: ArrivalFigures, context: Context) -> Iterator[Figure]:
                 plot.Level(1.0, "Poisson"),
             ),
         )
-    if arrivals.example is not None and arrivals.example_gaps.x.size:
+    if arrivals.example is not None and np.unique(arrivals.example_gaps.x[arrivals.example_gaps.x > 0]).size > 1:
         yield _gaps(arrivals, arrivals.example, context)
     if arrivals.windows:
         yield _distances(arrivals, context)
@@ -102,7 +106,7 @@ def _figures(arrivals: ArrivalFigures, context: Context) -> Iterator[Figure]:
             "arrivals-day",
             "The mean day",
             "Requests per second in each hour of the day.",
-            f"{words.count(arrivals.day.n.sum(), 'request')} ({context.clock.zone})",
+            f"{words.count(arrivals.day.n.sum(), 'request')} {context.clock.zone}".strip(),
             plot.lines(
                 [plot.band("rate", arrivals.day, palette.LIGHT["blue"])],
                 axes.hour("hour of the day"),
@@ -114,12 +118,25 @@ def _figures(arrivals: ArrivalFigures, context: Context) -> Iterator[Figure]:
             "arrivals-week",
             "The mean week",
             "Requests per second in each hour of the week: a darker or brighter cell is a busier hour.",
-            f"{words.count(arrivals.week.n.sum(), 'request')} ({context.clock.zone})",
-            plot.week(arrivals.week.value, DAYS, "requests per second"),
+            f"{words.count(arrivals.week.n.sum(), 'request')} {context.clock.zone}".strip(),
+            plot.week(*_from_monday(arrivals.week.value, context), "requests per second"),
         )
 
 
+def _from_monday(rate: Floats, context: Context) -> tuple[Floats, list[str]]:
+    """The hours of a week that begins at the midnight before the trace, in the order of a calendar where the trace is
+    dated, with the days' names."""
+    first = context.clock.weekday
+    if first is None:
+        return rate, [f"day {day}" for day in range(1, 8)]
+    return np.roll(rate, 24 * first), list(DAYS)
+
+
 def _gaps(arrivals: ArrivalFigures, example: GapWindow, context: Context) -> Figure:
+    coarse = f" The clock ticks every {words.duration(arrivals.tick_s)}, which hides the gaps below."
+    ticks = coarse if arrivals.tick_s > 0 else ""
+    measured = plot.curve("measured", arrivals.example_gaps)
+    shortest = float(measured.x[np.searchsorted(measured.y, _SHORTEST).clip(0, measured.x.size - 2)])
     zero = arrivals.example_gaps.y[arrivals.example_gaps.x <= 0]
     alike = (
         f"; {words.share(float(zero.max()))} of gaps are 0 and left of the axis" if zero.size and zero.max() > 0 else ""
@@ -127,11 +144,11 @@ def _gaps(arrivals: ArrivalFigures, example: GapWindow, context: Context) -> Fig
     return Figure(
         "arrivals-gaps",
         "Gaps in the busiest window",
-        f"The share of gaps between requests up to a length{families.said(example.fits)}",
+        f"The share of gaps between requests up to a length{families.said(example.fits)}{ticks}",
         f"{words.count(example.n, 'gap')} in {words.duration(arrivals.window_s)} "
-        f"from {context.clock.say(example.start_s)}{alike}",
+        f"{context.clock.since(example.start_s)}{alike}",
         plot.lines(
-            [plot.curve("measured", arrivals.example_gaps), *families.fitted(example.fits)],
+            [line.beyond(shortest) for line in (measured, *families.fitted(example.fits))],
             axes.seconds("gap between requests"),
             axes.share("share of gaps up to x", whole=True),
         ),
@@ -176,7 +193,7 @@ def _tables(arrivals: ArrivalFigures, context: Context) -> Iterator[Table]:
             "Families of gaps over all tested windows", ("family", "best by AIC in", "not rejected in"), rows, note
         )
     if arrivals.example is not None and arrivals.example.fits:
-        title = f"Gaps in the busiest window, from {context.clock.say(arrivals.example.start_s)}"
+        title = f"Gaps in the busiest window, {context.clock.since(arrivals.example.start_s)}"
         yield families.table(title, arrivals.example.fits)
 
 

@@ -18,7 +18,9 @@ def section(clients: ClientFigures, context: Context) -> Section:
     return Section(
         "clients",
         "Clients",
-        f"Who sends, a client being {words.short(clients.what, 60)}: how unequal they are, and what the busiest do.",
+        "Who sends"
+        + (f", a client being {words.short(clients.what, 60)}" if clients.what != "client" else "")
+        + ": how unequal they are, and what the busiest do.",
         _facts(clients),
         tuple(_figures(clients, context)),
         (_top(clients),) if clients.top else (),
@@ -72,10 +74,19 @@ def _figures(clients: ClientFigures, context: Context) -> Iterator[Figure]:
         yield Figure(
             "clients-cv",
             "Burstiness of clients",
-            "The share of requests that comes from clients whose own gaps have at most this CV; 1 is Poisson.",
+            "The share of requests that comes from clients whose own gaps have at most this CV"
+            + (f", in windows of {words.duration(clients.window_s)}" if clients.window_s else "")
+            + "; 1 is Poisson.",
             f"{n}, weighted by requests",
             plot.lines(
-                [plot.curve("CV", clients.cv_cdf, palette.LIGHT["red"])],
+                [
+                    plot.curve(name, cdf, colour)
+                    for name, cdf, colour in (
+                        ("of clients", clients.cv_cdf, palette.LIGHT["red"]),
+                        ("of their single windows", clients.window_cv_cdf, palette.LIGHT["grey"]),
+                    )
+                    if cdf.x.size
+                ],
                 axes.plain("CV of a client's gaps", log=True),
                 of_requests,
             ),

@@ -14,8 +14,6 @@ from groundswell.report.topics.context import Context
 from groundswell.stats.fits import Curve
 
 SOURCES = {"ids": "as the trace names them", "prefixes": "as their prefix blocks tell"}
-_SHOWN = 0.995
-"""The share of conversations whose number of turns is drawn: the rest would leave no room for them."""
 
 
 def section(talk: ConversationFigures, context: Context) -> Section:
@@ -102,16 +100,14 @@ def _figures(talk: ConversationFigures) -> Iterator[Figure]:
 
 
 def _turns(turns: Curve, n: str) -> Figure:
-    upto = int(np.searchsorted(np.cumsum(turns.y), _SHOWN * turns.y.sum())) + 1
-    rest = float(turns.y[upto:].sum())
-    beyond = f"; {words.share(rest)} have more than {words.number(float(turns.x[upto - 1]))}" if rest > 0 else ""
+    most, rest = plot.most_of(turns)
     return Figure(
         "conversations-turns",
         "Turns of a conversation",
         "The share of conversations of exactly so many turns.",
-        n + beyond,
+        n + rest,
         plot.histogram(
-            Curve(turns.x[:upto], turns.y[:upto]),
+            most,
             axes.turn("turns"),
             axes.share("share of conversations"),
             palette.LIGHT["blue"],

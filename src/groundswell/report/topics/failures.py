@@ -48,11 +48,12 @@ def _figures(failures: FailureFigures, context: Context) -> Iterator[Figure]:
         yield Figure(
             "failures-by-load",
             "Failures against load",
-            "The share of requests that failed, with its 95 % interval, against the requests per second of the minute.",
-            f"{n}, minutes in tenths by load",
+            "The share of requests that failed, with its 95 % interval, against the requests per second of the "
+            f"{words.duration(failures.load_s)} they fell in.",
+            f"{n}, tenths of all stretches by load",
             plot.lines(
                 [plot.band("failed", failures.by_load, red)],
-                axes.plain("requests per second of the minute"),
+                axes.plain("requests per second"),
                 axes.share("share that failed"),
             ),
         )

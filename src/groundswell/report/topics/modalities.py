@@ -43,13 +43,14 @@ def _facts(modal: ModalityFigures) -> list[Fact]:
 def _figures(modal: ModalityFigures, kinds: list[Modality], context: Context) -> Iterator[Figure]:
     for kind in kinds:
         if kind.per_request.x.size:
+            most, rest = plot.most_of(kind.per_request)
             yield Figure(
                 f"modalities-{kind.name}-items",
                 f"{many(kind.name).capitalize()} in a request",
                 f"The share of requests with {many(kind.name)} that have exactly so many.",
-                f"{words.share(kind.share.value)} of {words.count(kind.share.n, 'request')}",
+                f"{words.share(kind.share.value)} of {words.count(kind.share.n, 'request')}{rest}",
                 plot.histogram(
-                    kind.per_request,
+                    most,
                     axes.count("items in the request"),
                     axes.share("share of requests"),
                     _colour(kind.name),

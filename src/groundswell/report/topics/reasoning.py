@@ -54,7 +54,7 @@ def _ratios(reasoning: ReasoningFigures, context: Context) -> Iterator[Figure]:
             plot.histogram(reasoning.ratio, x, y, palette.KINDS["reason"]),
         )
     if len(reasoning.ratio_periods) > 1:
-        names = [f"from {context.clock.brief(start_s)}" for start_s, _ in reasoning.ratio_periods]
+        names = [context.clock.brief(start_s) for start_s, _ in reasoning.ratio_periods]
         yield Figure(
             "reasoning-ratio-periods",
             "Reasoning's share of a reply, by period",
