@@ -28,6 +28,7 @@ REJECTED_BELOW = 0.05
 _KEPT = 2 * MOST_TESTED
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _CURVE_POINTS = 200
+_GAPS_FOR_TICK = 20
 
 
 def _lot(number: NDArray[np.int64]) -> Floats:
@@ -132,14 +133,23 @@ def best_and_accepted(tested: Sequence[GapWindow]) -> tuple[dict[str, float], di
     return best, accepted
 
 
-def clock_tick_s(zero_share: float, arrival_s: Floats) -> float:
-    """The resolution of the clock that gave the ``arrival_s``, 0 if it is finer than the gaps.
+def clock_tick_s(zero_share: float, kept: WindowArrivals, sampled_s: Floats) -> float:
+    """The resolution of the clock that the arrivals were read from, 0 if it is finer than the gaps.
 
-    It is the greatest tick of which all distances between arrivals are multiples, in whole microseconds; a continuous
-    clock has none above one. ``zero_share`` is the share of gaps that are 0: where there are few, nothing was lost.
+    A clock hides gaps if a tenth of them is 0, nearly all others are multiples of a tick (to a hundredth of it, since
+    some clocks tick unevenly), and the tick is no less than a tenth of the mean gap: else what arrives at once arrives
+    at once. Gaps are those of the windows that were ``kept``, or of the arrivals ``sampled_s`` where windows are too
+    short to have any.
     """
-    if zero_share < 0.1 or arrival_s.size < 2:
+    gaps = np.concatenate([np.zeros(0), *(np.diff(arrivals) for arrivals in kept.arrivals.values())])
+    if (gaps > 0).sum() < _GAPS_FOR_TICK:
+        gaps = np.diff(sampled_s)
+    apart = gaps[gaps > 0]
+    if zero_share < 0.1 or apart.size < _GAPS_FOR_TICK:
         return 0.0
-    micros = np.rint((arrival_s - arrival_s[0]) * 1e6).astype(np.int64)
-    tick = int(np.gcd.reduce(micros))
-    return tick * 1e-6 if tick > 1 else 0.0
+    least = float(np.quantile(apart, 0.01, method="inverted_cdf"))
+    tick = float(np.median(apart[apart < 1.5 * least]))
+    ticks = np.maximum(np.round(apart / tick), 1.0)
+    tick = float(apart @ ticks / (ticks @ ticks))
+    off = np.abs(apart - ticks * tick) > 0.01 * tick
+    return float(f"{tick:.4g}") if off.mean() < 0.01 and tick >= 0.1 * gaps.mean() else 0.0

@@ -1,4 +1,4 @@
-"""Arrivals window by window: how many, how bursty, and how both shift.
+"""Arrivals window by window: how many, and how bursty.
 
 **The CV of a window** is that of its gaps, which lie between consecutive requests of the same window. Two things make
 the plain quotient of moments say less or more than the gaps do, and both are taken out to first order, so that a
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from groundswell.chance import compiled
 from groundswell.characterize.figures import Series
-from groundswell.stats.batches import BASE_S, FEWEST, MOST, BatchSums, interval
+from groundswell.stats.batches import BASE_S, MOST, BatchSums, interval
 from groundswell.stats.estimate import Estimate
 
 Floats = NDArray[np.float64]
@@ -35,9 +35,6 @@ POINTS = 500
 """A series has at most so many."""
 FEWEST_GAPS = 10
 """A window with fewer has no CV."""
-FEWEST_SHIFTING = 100
-"""A window with fewer requests is left out of the shift of CVs: its CV is mostly noise."""
-_GRID = 512
 _CELL_BITS = 20  # a window is 2²⁰ cells
 
 
@@ -239,7 +236,7 @@ def series(windows: Windows, values: str) -> Series:
         n = summed(windows.size)
         end_s = np.minimum((start + together) * windows.window_s, windows.last_s)
         covered_s = end_s - np.maximum(start * windows.window_s, windows.first_s)
-        keep = _mostly_covered(covered_s, together * windows.window_s)
+        keep = mostly_covered(covered_s, together * windows.window_s)
         with np.errstate(divide="ignore", invalid="ignore"):
             value = n / covered_s
     else:
@@ -251,53 +248,7 @@ def series(windows: Windows, values: str) -> Series:
     return Series(together * windows.window_s, np.asarray(start[keep] * windows.window_s), value[keep], n[keep])
 
 
-def _mostly_covered(covered_s: Floats, width_s: float) -> NDArray[np.bool_]:
+def mostly_covered(covered_s: Floats, width_s: float) -> NDArray[np.bool_]:
     """Which stretches the trace sees at least half of; all, where there is none."""
     keep = covered_s >= width_s / 2
     return keep if keep.any() else covered_s > 0
-
-
-def rate_shift(windows: Windows) -> Estimate:
-    """The ratio of the 95th to the 5th percentile of windows' rates. An empty window counts as half a request."""
-    covered_s = windows.covered_s(windows.number)
-    keep = _mostly_covered(covered_s, windows.window_s)
-    return _spread(windows.number[keep], windows.rate_per_s()[keep], 0.5 / windows.window_s)
-
-
-def cv_shift(windows: Windows) -> Estimate:
-    """The same of the CVs, of windows with at least :data:`FEWEST_SHIFTING` requests."""
-    cv = windows.cv()
-    keep = (windows.size >= FEWEST_SHIFTING) & np.isfinite(cv)
-    return _spread(windows.number[keep], cv[keep], None)
-
-
-def _spread(number: Ints, value: Floats, if_absent: float | None) -> Estimate:
-    """The 95th over the 5th percentile; windows between that have no value count with ``if_absent``, if that is given.
-
-    The bootstrap over stretches needs sums, so every stretch has the number of its windows at each of up to 512 values.
-    """
-    if number.size < 2:
-        return Estimate()
-    grid = np.unique(np.quantile(value, np.linspace(0, 1, min(_GRID, value.size)), method="inverted_cdf"))
-    if if_absent is not None and (grid[0] > if_absent):
-        grid = np.concatenate([[if_absent], grid])
-    at = np.minimum(np.searchsorted(grid, value), grid.size - 1)
-    span = int(number[-1] - number[0]) + 1
-    together = -(-span // MOST)
-    stretch = (number - number[0]) // together
-    counts = np.zeros((-(-span // together), grid.size))
-    np.add.at(counts, (stretch, at), 1.0)
-    windows = float(number.size)
-    if if_absent is not None:
-        length = np.full(len(counts), together)
-        length[-1] = span - together * (len(counts) - 1)
-        counts[:, 0] += length - counts.sum(axis=1)
-        windows = span
-
-    def ratio(totals: Floats) -> Floats:
-        share = np.cumsum(totals, axis=-1) / np.maximum(totals.sum(axis=-1, keepdims=True), 1.0)
-        low, high = ((share < q - 1e-12).sum(axis=-1) for q in (0.05, 0.95))
-        return np.asarray(grid[np.minimum(high, grid.size - 1)] / grid[np.minimum(low, grid.size - 1)])
-
-    estimate = interval(counts, ratio, int(windows))
-    return estimate if windows >= 4 * FEWEST else Estimate(estimate.value, n=int(windows))

@@ -9,7 +9,8 @@ import polars as pl
 from groundswell.characterize._dispersion import Counts, autocorrelation
 from groundswell.characterize._gaps import WindowArrivals, best_and_accepted, clock_tick_s, gap_curve, gap_windows
 from groundswell.characterize._rhythm import Hours, rhythm
-from groundswell.characterize._windows import Windows, cv_shift, mean_cv, rate_shift, series
+from groundswell.characterize._shift import cv_shift, rate_shift
+from groundswell.characterize._windows import Windows, mean_cv, series
 from groundswell.characterize.figures import ArrivalFigures
 from groundswell.characterize.setting import Setting
 from groundswell.stats.estimate import Estimate
@@ -50,7 +51,7 @@ class Fold:
             return None
         requests = int(windows.size.sum())
         first_s, last_s = windows.first_s, windows.last_s
-        tick_s = clock_tick_s(windows.zeros / max(requests - 1, 1), sample["arrival_s"].to_numpy())
+        tick_s = clock_tick_s(windows.zeros / max(requests - 1, 1), self.kept, sample["arrival_s"].to_numpy())
         example, tested = gap_windows(self.kept, windows, setting.seed)
         best, accepted = best_and_accepted(tested)
         found = rhythm(self.hours, first_s, last_s, self.counts.jitter(), setting)
