@@ -16,6 +16,7 @@ from groundswell.stats.batches import MOST, interval
 from groundswell.stats.estimate import Estimate
 from groundswell.stats.fits import Curve, fit
 from groundswell.stats.token_counts import BUCKETS, WIDE_BUCKETS, Distribution, gather, gather_moments
+from groundswell.stats.variation import cv_estimate
 
 Floats = NDArray[np.float64]
 
@@ -85,10 +86,6 @@ class FieldFold:
         """Of all values."""
         return Distribution(self.counts, self.least, self.most)
 
-    def estimate(self, statistic: Any) -> Estimate:
-        """``statistic`` of number, sum and sum of squares, with its interval."""
-        return interval(self.stretches.sums[:, :3], statistic, self.n)
-
     def finish(self, name: str, setting: Setting, sample: Floats) -> Field:
         """The figures; ``sample`` are values of the sample, on which the fits rest (those above 0)."""
         if not self.n:
@@ -98,12 +95,12 @@ class FieldFold:
         return Field(
             name=name,
             n=self.n,
-            mean=self.estimate(mean),
+            mean=interval(self.stretches.sums[:, :3], mean, self.n),
             p50=self._quantile(0.50),
             p90=self._quantile(0.90),
             p99=self._quantile(0.99),
             most=self.most,
-            cv=self.estimate(cv),
+            cv=cv_estimate(self.stretches.sums[:, :3]),
             histogram=whole.histogram(),
             tail=whole.tail(),
             fits=fit(sample[sample > 0], FAMILIES, cdf.x, seed=setting.seed),
@@ -163,11 +160,6 @@ def _nothing(name: str) -> Field:
 def mean(s: Floats) -> Floats:
     """Of number and sum."""
     return np.asarray(s[..., 1] / s[..., 0])
-
-
-def cv(s: Floats) -> Floats:
-    """The coefficient of variation, of number, sum and sum of squares."""
-    return np.asarray(np.sqrt(np.maximum(s[..., 2] * s[..., 0] / s[..., 1] ** 2 - 1.0, 0.0)))
 
 
 def shift(periods: Sequence[Period], seed: int) -> Estimate:
