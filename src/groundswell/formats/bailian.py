@@ -15,13 +15,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.formats import FORMATS, Sink, _timed_trace
-from groundswell.formats._blocks import BLOCK_SIZE_KEY, BlockIds
+from groundswell.formats._blocks import BLOCK_SIZE_KEY, BlockIds, block_size
 from groundswell.formats._json_values import is_json, turn_number
 from groundswell.formats._lines import JsonLines, input_length, second
 from groundswell.formats.layout import Head, Layout
 from groundswell.table import Workload
 
-BLOCK_TOKENS = 16
 ROOT = -1
 """The parent of a chat's first turn."""
 
@@ -40,6 +39,7 @@ Ids = NDArray[np.int64]
 class Bailian:
     """``chat_id``, ``parent_chat_id``, ``timestamp`` in s, lengths, ``type``, ``turn``, ``hash_ids``."""
 
+    block_tokens: float = 16
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "AIPerf, as Bailian's trace"
     command: ClassVar[str] = (
@@ -48,9 +48,12 @@ class Bailian:
     )
     lost: ClassVar[str] = "times below 1 µs, reasoning, which input tokens are images, audio or video"
 
+    def __post_init__(self) -> None:
+        block_size(self.block_tokens, "bailian")
+
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
-        ids, chats = BlockIds(BLOCK_TOKENS, metadata), _Chats()
+        ids, chats = BlockIds(int(self.block_tokens), metadata), _Chats()
         return JsonLines(place, lambda block: _rows(block, ids, chats))
 
     @staticmethod
@@ -70,7 +73,7 @@ class Bailian:
         }
         if has_turns:
             raw["turn"] = pl.Float64()
-        plain = _timed_trace.layout(head, 1.0, BLOCK_TOKENS)
+        plain = _timed_trace.layout(head, 1.0, int(self.block_tokens))
         metadata = {**plain.metadata, "client_is": _KIND}
         if has_blocks:
             raw["hash_ids"] = pl.List(pl.Int64())
