@@ -9,7 +9,9 @@ from typing import Any
 
 import polars as pl
 
+from groundswell.formats import FORMATS
 from groundswell.formats.reading import Trace, read
+from groundswell.formats.reading.source import examine
 
 Rows = list[dict[str, Any]]
 
@@ -32,6 +34,13 @@ def table(trace: Trace) -> pl.DataFrame:
 
 def read_rows(folder: Path, rows: Rows | str, form: str | None = None) -> pl.DataFrame:
     return table(read(saved(folder, rows), form))
+
+
+def claimed(path: Path) -> list[str]:
+    """The formats that recognise a file."""
+    head = examine(path).head
+    readable = [name for name in FORMATS if hasattr(FORMATS[name], "recognises")]
+    return [name for name in readable if FORMATS[name].recognises(head)]  # type: ignore[attr-defined]
 
 
 def said(role: str, content: Any, **more: Any) -> dict[str, Any]:
