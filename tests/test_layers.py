@@ -20,6 +20,8 @@ LAYERS = (
     {"population"},
     {"clients.source", "compose", "naive", "summary"},
     {"characterize"},
+    {"fidelity", "fit"},
+    {"report"},
     {"warm"},
     {"cli"},
 )
