@@ -11,7 +11,7 @@ from common import POOLS, data_folder, public_pool, table
 from groundswell.characterize.engine import Characterization, characterize
 from groundswell.characterize.text import MARKS
 from groundswell.compose import compose
-from groundswell.formats import read
+from groundswell.formats.reading import read
 from groundswell.table import Workload
 
 DAY_S = 86_400.0

@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+import polars as pl
+
 from groundswell.arrivals import ARRIVALS
+from groundswell.characterize.engine import characterize
 from groundswell.clients.client import Client, pool_of
 from groundswell.clients.servegen import read_servegen
 from groundswell.compose import compose
+from groundswell.fidelity import compare
+from groundswell.fit import fit_pool
 from groundswell.summary import Summary
+from groundswell.table import Workload
 
 LENGTHS = {
     "input_tokens": "lognormal:mean=800,cv=1.5",
@@ -22,7 +29,7 @@ LENGTHS = {
 
 
 def warm() -> None:
-    """Read a tiny folder, compose a few requests of every arrival process in each way there is, and sum them up."""
+    """Read a tiny folder, compose requests of every arrival process in each way there is, and look at them in each."""
     with TemporaryDirectory() as folder:
         _read(Path(folder))
     pool = pool_of([Client(name, 3.0, name, LENGTHS) for name in ARRIVALS], span_s=600)
@@ -30,6 +37,32 @@ def warm() -> None:
         for joint in ("independent", "rank:0.3", "comonotone"):
             for block in compose(pool, counts=counts, joint=joint, block_rows=1_000):  # parts of a window, too
                 Summary.of(block)
+    whole = _everything()
+    halves = [Workload(whole.frame[:500]), Workload(whole.frame[500:])]
+    characterize(halves)
+    characterize([Workload(half.frame.drop("conversation")) for half in halves])  # found by their prefixes then
+    compare(halves, {"itself": halves})
+    fit_pool(halves)
+
+
+def _everything() -> Workload:
+    """A thousand requests with every column a trace can have."""
+    n, random = 1_000, np.random.default_rng(0)
+    tokens = random.integers(1, 1_000, (4, n)).astype(np.int32)
+    base = Workload.from_columns(
+        np.cumsum(random.exponential(3.0, n)), random.integers(0, 5, n).astype(np.uint32), tuple("abcde"), *tokens[:3]
+    )
+    blocks = [[i % 7, 100 + i % 50, 1_000 + i] for i in range(n)]
+    return Workload(
+        base.frame.with_columns(
+            output_tokens=pl.col("output_tokens") + pl.col("reason_tokens"),
+            image_tokens=pl.Series([[500] * (i % 3) for i in range(n)], dtype=pl.List(pl.Int32)),
+            conversation=pl.Series(np.arange(n) // 3 % 200),
+            think_s=pl.lit(1.0),
+            prefix_blocks=pl.Series(blocks, dtype=pl.List(pl.Int64)),
+            failed=pl.Series(tokens[3] % 10 == 0),
+        )
+    )
 
 
 def _read(folder: Path) -> None:
