@@ -50,3 +50,17 @@ def test_pairs_that_depend_on_those_before_widen_the_interval() -> None:
 
 def test_a_constant_has_no_correlation() -> None:
     assert not spearman_estimate(np.arange(50.0), np.ones(50), np.arange(50.0)).known
+
+
+@pytest.mark.parametrize("pearson", [0.3, 0.95])
+def test_the_interval_is_as_wide_as_the_spread_of_estimates(pearson: float) -> None:
+    found = []
+    for seed in range(200):
+        random = np.random.default_rng([seed, 5])
+        a, e = random.normal(size=(2, 1000))
+        b = pearson * a + np.sqrt(1.0 - pearson**2) * e
+        found.append(spearman_estimate(np.arange(1000.0), a, b))
+    spread = np.std([f.value for f in found])
+    wide = np.mean([f.high - f.low for f in found]) / (2 * 1.96)
+    # A standard deviation of 200 estimates is known to 5 %; few stretches of time widen the interval by some 10 %.
+    assert 0.85 < wide / spread < 1.4
