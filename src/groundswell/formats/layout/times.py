@@ -11,6 +11,7 @@ from groundswell.chance import compiled
 
 LONGEST = 40
 """No date and time is written in more bytes."""
+_POWER = 10.0 ** np.arange(19)
 
 
 def unix_s(text: pl.Expr) -> pl.Expr:
@@ -24,12 +25,13 @@ def unix_s(text: pl.Expr) -> pl.Expr:
 
 def _unix_s(text: pl.Series) -> pl.Series:
     length = text.str.len_bytes()
+    alike = length.min() == length.max()
     out = np.full(text.len(), np.nan)
-    for size in length.unique().drop_nulls().to_list():
+    for size in length.drop_nulls()[:1] if alike else length.unique().drop_nulls():
         if not 10 <= size <= LONGEST:
             continue
         here = (length == size).fill_null(False)
-        whole = bool(here.all())
+        whole = alike and not text.null_count()
         bytes_ = (text if whole else text.filter(here)).cast(pl.Binary)
         # Texts of one length are one block of bytes, which numpy can look at without an object a row.
         parsed = _parse(bytes_.bin.reinterpret(dtype=pl.Array(pl.UInt8, size)).to_numpy())
@@ -125,12 +127,13 @@ def _parse(text: Any) -> Any:
                 at += 3
                 if row.size > at and row[at] in (46, 44):
                     at += 1
-                    begin, part = at, 0.0
+                    begin, part = at, np.int64(0)
                     while at < row.size and 48 <= row[at] <= 57:
-                        part = 10.0 * part + (row[at] - 48)
+                        if at < begin + 18:  # as many digits as a whole number holds
+                            part = 10 * part + row[at] - 48
                         at += 1
                     if at == begin:
                         continue
-                    second += part / 10.0 ** (at - begin)
+                    second += part / _POWER[min(at - begin, 18)]
         out[i] = 86400.0 * _days(year, month, day) + second - _zone(row, at)
     return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,7 +36,7 @@ class Piece:
         """The lines."""
         return self.text[self.begin :] if self.begin else self.text
 
-    @property
+    @cached_property
     def lines(self) -> int:
         """How many they are."""
         return count_lines(self.text, self.begin)
@@ -60,33 +61,34 @@ def pieces(file: IO[bytes], path: Path, line: int, *, quoted: bool, header: byte
     ``quoted``: a line end between quotes is part of a value. Raises DataError for a line that is too long, so no more
     than that is ever held.
     """
+    buffer = bytearray(PIECE_BYTES)  # the same memory each time: new memory costs as much as filling it
+    view = memoryview(buffer)
     rest: list[bytes] = []
     held, odd = 0, False
-    while data := file.read(PIECE_BYTES):
-        end = _last_end(data, odd) if quoted else data.rfind(b"\n") + 1
-        if not end:
-            rest.append(data)
-            held += len(data)
-            odd ^= quoted and b'"' in data and _count(data, b'"') % 2 == 1
-            check_length(path, line, held)
-            continue
-        piece = Piece(b"".join((header, *rest, memoryview(data)[:end])), line, len(header))
-        yield piece
-        line += piece.lines
-        rest = [data[end:]]
-        held = len(rest[0])
-        odd = quoted and _count(rest[0], b'"') % 2 == 1
+    while size := file.readinto(buffer):  # type: ignore[attr-defined]
+        end = _last_end(buffer, size, odd) if quoted else buffer.rfind(b"\n", 0, size) + 1
+        if end:
+            piece = Piece(b"".join((header, *rest, view[:end])), line, len(header))
+            yield piece
+            line += piece.lines
+            rest, held, odd = [], 0, False
+        rest.append(bytes(view[end:size]))
+        held += size - end
+        odd ^= quoted and _count(rest[-1], b'"') % 2 == 1
         check_length(path, line, held)
     if held:
         yield Piece(b"".join((header, *rest)), line, len(header))
 
 
-def _last_end(data: bytes, odd: bool) -> int:
-    """Behind the last line end that is not between quotes, 0 if there is none; ``odd`` if ``data`` begins in some."""
-    end = data.rfind(b"\n") + 1
-    if not odd and b'"' not in data:
+def _last_end(data: bytearray, size: int, odd: bool) -> int:
+    """Behind the last line end before ``size`` that is not between quotes, 0 if there is none.
+
+    ``odd`` if ``data`` begins between quotes.
+    """
+    end = data.rfind(b"\n", 0, size) + 1
+    if not odd and data.find(b'"', 0, end) < 0:
         return end
-    quotes = _count(data[:end], b'"') + odd
+    quotes = data.count(b'"', 0, end) + odd
     while end and quotes % 2:
         before = data.rfind(b"\n", 0, end - 1) + 1
         quotes -= data.count(b'"', before, end)

@@ -11,44 +11,44 @@ EVERYONE = "all"
 
 
 class Roster:
-    """The clients known so far."""
+    """The clients known so far; ``nameless`` counts the rows that name none."""
 
     def __init__(self, names: pl.Series | None = None) -> None:
-        self.dtype = pl.Enum([])
-        self.names = pl.Series("client", [], dtype=self.dtype)
         self.nameless = 0
+        # A set of categories of one's own numbers names as they come, and grows without being made anew. Polars drops
+        # it with the last column that uses it, so one is kept.
+        self._categories = pl.Categories.random()
+        self._grown = pl.Series([], dtype=pl.Categorical(self._categories))
+        self._known = 0
+        self._dtype = pl.Enum([])
         if names is not None:
-            self._extend(names)
+            names.cast(pl.String).cast(self._grown.dtype)
+            self.learn()
 
     def codes(self, client: pl.Series | None, rows: int) -> pl.Series:
         """The numbers of ``rows`` clients, given by name or as numbers; one and the same if there are neither."""
         if client is None:
-            self._extend(pl.Series([EVERYONE]))
-            return pl.repeat(0, rows, dtype=pl.UInt32, eager=True).alias("client")
+            everyone = pl.Series([EVERYONE]).cast(self._grown.dtype).to_physical()
+            return everyone.new_from_index(0, rows).alias("client")
+        if client.dtype == pl.UInt32 and not client.null_count():
+            return client
         if client.dtype == pl.UInt32:
-            return client if not client.null_count() else self._named(self.names.gather(client).cast(pl.String))
-        return self._named(client.cast(pl.String))
-
-    def _named(self, client: pl.Series) -> pl.Series:
-        lacking = client.null_count()
-        if lacking:
-            self.nameless += lacking
+            client = self._categories.to_series().gather(client)
+        client = client.cast(pl.String)
+        if client.null_count():
+            self.nameless += client.null_count()
             client = client.fill_null(NAMELESS)
-        code = client.cast(self.dtype, strict=False).to_physical().cast(pl.UInt32)
-        if code.null_count():
-            new = code.is_null()
-            names = client.filter(new)
-            self._extend(names.unique(maintain_order=True))
-            code = code.scatter(new.arg_true(), names.cast(self.dtype).to_physical().cast(pl.UInt32))
-        return code
-
-    def _extend(self, names: pl.Series) -> None:
-        if names.len() == 1 and self.names.len() and names[0] == self.names[0]:
-            return
-        known = pl.concat([self.names.cast(pl.String), names.cast(pl.String).alias("client")])
-        self.dtype = pl.Enum(known)
-        self.names = known.cast(self.dtype)
+        return client.cast(self._grown.dtype).to_physical().cast(pl.UInt32)
 
     def column(self, code: pl.Series) -> pl.Series:
         """The ``client`` column of a workload for numbers from :meth:`codes`."""
-        return self.names.gather(code).alias("client")
+        largest = code.max()
+        if isinstance(largest, int) and largest >= self._known:
+            self.learn()
+        return code.cat.to(self._dtype).alias("client")
+
+    def learn(self) -> None:
+        """Make the columns to come know all names there are by now."""
+        names = self._categories.to_series()
+        self._known = names.len()
+        self._dtype = pl.Enum(names)
