@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 from scipy.optimize import minimize_scalar
 
 Floats = NDArray[np.float64]
@@ -47,10 +48,11 @@ def exponents(log_mean: Floats, most: float) -> Floats:
     low, high = (exponent(float(at), most) for at in (np.nanmax(log_mean), np.nanmin(log_mean)))
     if high - low < _STEP:
         return np.where(np.isfinite(log_mean), 0.5 * (low + high), np.nan)
-    s, top = np.linspace(low, high, 129), np.array([most])
+    s, top = np.linspace(low, high, 65), np.array([most])
     # The mean of ln k under the law is minus the slope of the logarithm of the sum.
     mean = [np.log(harmonic(top, v - _STEP)[0] / harmonic(top, v + _STEP)[0]) / (2.0 * _STEP) for v in s]
-    return np.asarray(np.interp(-log_mean, -np.array(mean), s))
+    inner = np.clip(log_mean, mean[-1], mean[0])  # the ends are where they are but for rounding
+    return np.asarray(PchipInterpolator(-np.array(mean), s)(-inner))
 
 
 @dataclass(frozen=True)
