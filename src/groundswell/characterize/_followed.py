@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from groundswell.chance import compiled, mix
+from groundswell.chance import GOLDEN, compiled, mix
 
 MOST = 2**20
 """As many rows are kept at most, and twice as many for a while: some 50 MB."""
@@ -21,7 +21,7 @@ TURNS = 1024
 def _lots(conversation: Any) -> Any:
     out = np.empty(conversation.size, np.uint64)
     for i in range(out.size):
-        out[i] = mix(np.uint64(conversation[i]))
+        out[i] = mix(np.uint64(conversation[i]) + GOLDEN)  # mix(0) is 0, which would always be followed
     return out
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.chance import compiled, mix
+from groundswell.chance import GOLDEN, compiled, mix
 from groundswell.stats.batches import BASE_S, BatchSums
 from groundswell.stats.batches import MOST as STRETCHES
 
@@ -37,6 +37,12 @@ one, and its rank among all blocks' last ones. It fills one line of the cache.""
 _DISTANCE_SHIFT, _DISTANCE_LOWEST, _DISTANCES = 45, 1023 << 7, 44 * 128 + 1
 _SECONDS_SHIFT, _SECONDS_LOWEST, _SECONDS = 47, (1023 - 10) << 5, 42 * 32 + 1
 HITS, SAME_TALK, SAME_CLIENT = range(3)
+
+
+@compiled
+def _word(block: Any) -> Any:
+    """A random word for a block. ``mix`` alone would leave block 0, often the one that all prompts share, all zeros."""
+    return mix(np.uint64(block) + GOLDEN)
 
 
 @compiled
@@ -96,7 +102,7 @@ def _index(table: Any, known: Any, size: Any) -> Any:
     index = np.full(size, -1, np.int32)
     mask = np.uint64(size - 1)
     for b in range(known):
-        h = mix(np.uint64(table[b]["id"])) & mask
+        h = _word(table[b]["id"]) & mask
         while index[h] >= 0:
             h = (h + np.uint64(1)) & mask
         index[h] = b
@@ -133,7 +139,7 @@ def _follow(
         t = at_s[i]
         stretch = np.int64(t // width_s) - first
         for j in range(begin, ends[i]):
-            word = mix(np.uint64(ids[j]))
+            word = _word(ids[j])
             if level and word >> shift:
                 continue
             mask = np.uint64(index.size - 1)
@@ -283,7 +289,7 @@ def _among(ids: Any, level: int) -> Any:
     """Which blocks are followed at ``level``, above 0."""
     out = np.empty(ids.size, np.bool_)
     for i in range(ids.size):
-        out[i] = mix(np.uint64(ids[i])) >> np.uint64(64 - level) == 0
+        out[i] = _word(ids[i]) >> np.uint64(64 - level) == 0
     return out
 
 
