@@ -197,3 +197,13 @@ def test_hours_are_those_of_the_clock() -> None:
 def test_the_approximate_noncentral_f_is_near_the_exact_one() -> None:
     for f, added, freedom, shift in ((2, 23, 24, 10), (0.5, 23, 100, 0), (50, 23, 144, 1000), (3, 15.2, 80, 5)):
         assert _noncentral_f(f, added, freedom, shift) == pytest.approx(ncf.cdf(f, added, freedom, shift), abs=0.003)
+
+
+def test_a_short_trace_has_a_rate_in_stretches_shorter_than_windows() -> None:
+    arrival_s = np.cumsum(np.random.default_rng(3).exponential(0.2, 20_000))
+    rate = figures(arrival_s).rate
+    assert 100 <= rate.value.size <= 300
+    assert rate.n.min() >= 1
+    np.testing.assert_allclose(rate.value, rate.n / rate.width_s)
+    at = rate.start_s[7]
+    assert rate.n[7] == ((arrival_s >= at) & (arrival_s < at + rate.width_s)).sum()

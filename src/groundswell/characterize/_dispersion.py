@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from groundswell.chance import compiled
-from groundswell.characterize.figures import Band
+from groundswell.characterize.figures import Band, Series
 from groundswell.stats.batches import BASE_S, MOST, BatchSums, interval
 from groundswell.stats.bins import BASE_S as BIN_S
 from groundswell.stats.bins import Bins
@@ -31,6 +31,8 @@ FEWEST_BINS = 20
 MOST_LAGS = 200
 _JITTER_S = 300.0
 _REQUESTS_A_STRETCH = 10.0
+_REQUESTS_A_POINT = 30.0
+MOST_POINTS = 300
 _FEWEST_STRETCHES = 512
 
 
@@ -158,7 +160,7 @@ class Counts:
     def jitter(self) -> float:
         """The index of dispersion of counts in five to ten minutes, from the differences of neighbours (von Neumann,
         1941), so that a slower change of the rate adds nothing to it. 1 where there are too few to say."""
-        for width_s, count in _doubling(self.shortest):
+        for width_s, _, count in _doubling(self.shortest):
             if width_s >= _JITTER_S and count.size >= FEWEST_BINS:
                 return float((np.diff(count) ** 2).mean() / 2 / count.mean()) if count.any() else 1.0
         return 1.0
@@ -211,7 +213,7 @@ def autocorrelation(counts: Counts, tick_s: float) -> Band:
     have in common, as long as 512 of them are left.
     """
     width_s, count = 0.0, np.empty(0)
-    for width_s, count in _doubling(counts.shortest):
+    for width_s, _, count in _doubling(counts.shortest):
         enough = count.mean() >= _REQUESTS_A_STRETCH and _told(width_s, tick_s)
         if enough or count.size < 2 * _FEWEST_STRETCHES:
             break
@@ -226,12 +228,23 @@ def autocorrelation(counts: Counts, tick_s: float) -> Band:
     return Band(lag * width_s, covariance[lag] / covariance[0], -chance, chance, (n - lag).astype(float))
 
 
-def _doubling(bins: Bins) -> Iterator[tuple[float, Floats]]:
-    """The width of a stretch in seconds and the counts of all whole stretches, again and again twice as wide."""
+def rate_series(counts: Counts) -> Series:
+    """The rate in stretches that are few enough to draw and long enough for thirty requests on average."""
+    for width_s, first, count in _doubling(counts.shortest):
+        if count.size <= MOST_POINTS and count.mean() >= _REQUESTS_A_POINT:
+            start_s = (first + np.arange(count.size)) * width_s
+            return Series(width_s, start_s, count / width_s, count)
+    return Series()
+
+
+def _doubling(bins: Bins) -> Iterator[tuple[float, int, Floats]]:
+    """The width of a stretch in seconds, the number of the first whole one, and the counts of all whole stretches;
+    again and again twice as wide.
+    """
     part = bins.whole
     width_s, first, count = part.width_s / BIN_S * SCALES[0] / 10, part.first, part.sums[:, 0]
     while count.size > 2:
-        yield width_s, count[1:-1]
+        yield width_s, first + 1, count[1:-1]
         odd = first % 2
         padded = np.concatenate([np.zeros(odd), count, np.zeros((count.size + odd) % 2)])
         width_s, first, count = 2 * width_s, first // 2, padded.reshape(-1, 2).sum(axis=1)

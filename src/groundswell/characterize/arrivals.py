@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from groundswell.characterize._dispersion import Counts, autocorrelation
+from groundswell.characterize._dispersion import Counts, autocorrelation, rate_series
 from groundswell.characterize._gaps import WindowArrivals, best_and_accepted, clock_tick_s, gap_curve, gap_windows
 from groundswell.characterize._rhythm import Hours, rhythm
 from groundswell.characterize._shift import cv_shift, rate_shift
 from groundswell.characterize._windows import Windows, mean_cv, series
-from groundswell.characterize.figures import ArrivalFigures
+from groundswell.characterize.figures import ArrivalFigures, Series
 from groundswell.characterize.setting import Setting
 from groundswell.stats.estimate import Estimate
 from groundswell.stats.fits import Curve
@@ -61,7 +61,7 @@ class Fold:
             window_s=setting.window_s,
             rate_per_s=self.counts.rate_per_s(first_s, last_s),
             cv=_if_told(mean_cv(windows), tick_s),
-            rate=series(windows, "rate"),
+            rate=_finer(rate_series(self.counts), series(windows, "rate")),
             window_cv=series(windows, "cv"),
             example=example,
             example_gaps=gap_curve(self.kept.of_busiest(windows)) if example else Curve(),
@@ -79,6 +79,11 @@ class Fold:
             cv_shift=_if_told(cv_shift(windows), tick_s),
             tick_s=tick_s,
         )
+
+
+def _finer(a: Series, b: Series) -> Series:
+    """The one with more points."""
+    return a if a.start_s.size > b.start_s.size else b
 
 
 def _if_told(cv: Estimate, tick_s: float) -> Estimate:
