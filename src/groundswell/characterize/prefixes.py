@@ -10,7 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.chance import words
-from groundswell.characterize._reuse import HITS, SAME_CLIENT, SAME_TALK, Requests, Reuse, distance_edges, seconds_edges
+from groundswell.characterize._reuse import Requests, Reuse
+from groundswell.characterize._stack import HITS, SAME_CLIENT, SAME_TALK, distance_edges, seconds_edges
 from groundswell.characterize.figures import PrefixFigures
 from groundswell.characterize.setting import Setting
 from groundswell.stats.batches import BatchSums
