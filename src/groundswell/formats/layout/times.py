@@ -11,6 +11,8 @@ from groundswell.chance import compiled
 
 LONGEST = 40
 """No date and time is written in more bytes."""
+_MINUTE = 16
+"""Date, hour and minute take so many bytes."""
 _POWER = 10.0 ** np.arange(19)
 
 
@@ -43,15 +45,15 @@ def _unix_s(text: pl.Series) -> pl.Series:
 
 
 @compiled
-def _number(row: Any, start: Any, digits: Any) -> Any:
+def _number(text: Any, i: Any, start: Any, digits: Any) -> Any:
     """The number in ``digits`` digits from ``start`` on, -1 if one is none."""
-    if start + digits > row.size:
+    if start + digits > text.shape[1]:
         return -1
     value = 0
-    for i in range(start, start + digits):
-        if not 48 <= row[i] <= 57:
+    for j in range(start, start + digits):
+        if not 48 <= text[i, j] <= 57:
             return -1
-        value = 10 * value + row[i] - 48
+        value = 10 * value + text[i, j] - 48
     return value
 
 
@@ -74,66 +76,85 @@ def _month_days(year: Any, month: Any) -> Any:
 
 
 @compiled
-def _zone(row: Any, at: Any) -> Any:
+def _zone(text: Any, i: Any, at: Any) -> Any:
     """Seconds east of Greenwich of what stands from ``at`` to the end, NaN if it is no zone."""
-    while at < row.size and row[at] == 32:
+    while at < text.shape[1] and text[i, at] == 32:
         at += 1
-    left = row.size - at
-    if left == 0 or (left == 1 and row[at] in (90, 122)):
+    left = text.shape[1] - at
+    if left == 0 or (left == 1 and text[i, at] in (90, 122)):
         return 0.0
-    if left == 3 and row[at] == 85 and row[at + 1] == 84 and row[at + 2] == 67:
+    if left == 3 and text[i, at] == 85 and text[i, at + 1] == 84 and text[i, at + 2] == 67:
         return 0.0
-    if row[at] not in (43, 45):
+    if text[i, at] not in (43, 45):
         return np.nan
-    hour = _number(row, at + 1, 2)
+    hour = _number(text, i, at + 1, 2)
     minute = 0
-    if left == 6 and row[at + 3] == 58:
-        minute = _number(row, at + 4, 2)
+    if left == 6 and text[i, at + 3] == 58:
+        minute = _number(text, i, at + 4, 2)
     elif left == 5:
-        minute = _number(row, at + 3, 2)
+        minute = _number(text, i, at + 3, 2)
     elif left != 3:
         return np.nan
     if hour < 0 or hour > 15 or minute < 0 or minute > 59:
         return np.nan
     east = 3600.0 * hour + 60.0 * minute
-    return east if row[at] == 43 else -east
+    return east if text[i, at] == 43 else -east
+
+
+@compiled
+def _minute(text: Any, i: Any) -> Any:
+    """Unix seconds of the date, and the hour and minute if there are any, NaN if they are none."""
+    year, month, day = _number(text, i, 0, 4), _number(text, i, 5, 2), _number(text, i, 8, 2)
+    if year < 1 or month < 1 or month > 12 or day < 1 or day > _month_days(year, month):
+        return np.nan
+    if text[i, 4] not in (45, 47) or text[i, 7] != text[i, 4]:
+        return np.nan
+    days_s = 86400.0 * _days(year, month, day)
+    if text.shape[1] == 10:
+        return days_s
+    if text[i, 10] not in (32, 84, 116) or text.shape[1] < _MINUTE or text[i, 13] != 58:
+        return np.nan
+    hour, minute = _number(text, i, 11, 2), _number(text, i, 14, 2)
+    if hour < 0 or hour > 23 or minute < 0 or minute > 59:
+        return np.nan
+    return days_s + 3600.0 * hour + 60.0 * minute
+
+
+@compiled
+def _second(text: Any, i: Any) -> Any:
+    """Seconds into the minute, less the offset of the zone; NaN if what stands behind the minute is neither."""
+    at, second = _MINUTE, 0.0
+    if text.shape[1] > at and text[i, at] == 58:
+        whole = _number(text, i, at + 1, 2)
+        if whole < 0 or whole > 60:
+            return np.nan
+        second = float(whole)
+        at += 3
+        if text.shape[1] > at and text[i, at] in (46, 44):
+            at += 1
+            begin, part = at, np.int64(0)
+            while at < text.shape[1] and 48 <= text[i, at] <= 57:
+                if at < begin + 18:  # as many digits as a whole number holds
+                    part = 10 * part + text[i, at] - 48
+                at += 1
+            if at == begin:
+                return np.nan
+            second += part / _POWER[min(at - begin, 18)]
+    return second - _zone(text, i, at)
 
 
 @compiled
 def _parse(text: Any) -> Any:
     """Unix seconds of each row of bytes, NaN where it is no date and time."""
-    out = np.full(text.shape[0], np.nan)
+    out = np.empty(text.shape[0])
+    minute_s = np.nan
     for i in range(text.shape[0]):
-        row = text[i]
-        year, month, day = _number(row, 0, 4), _number(row, 5, 2), _number(row, 8, 2)
-        if year < 1 or month < 1 or month > 12 or day < 1 or day > _month_days(year, month):
-            continue
-        if row[4] not in (45, 47) or row[7] != row[4]:
-            continue
-        at, second = 10, 0.0
-        if row.size > 10:
-            if row[10] not in (32, 84, 116) or row.size < 16 or row[13] != 58:
-                continue
-            hour, minute = _number(row, 11, 2), _number(row, 14, 2)
-            if hour < 0 or hour > 23 or minute < 0 or minute > 59:
-                continue
-            second = 3600.0 * hour + 60.0 * minute
-            at = 16
-            if row.size > at and row[at] == 58:
-                whole = _number(row, at + 1, 2)
-                if whole < 0 or whole > 60:
-                    continue
-                second += whole
-                at += 3
-                if row.size > at and row[at] in (46, 44):
-                    at += 1
-                    begin, part = at, np.int64(0)
-                    while at < row.size and 48 <= row[at] <= 57:
-                        if at < begin + 18:  # as many digits as a whole number holds
-                            part = 10 * part + row[at] - 48
-                        at += 1
-                    if at == begin:
-                        continue
-                    second += part / _POWER[min(at - begin, 18)]
-        out[i] = 86400.0 * _days(year, month, day) + second - _zone(row, at)
+        # Rows come in order mostly, so the minute is that of the row before.
+        same = i > 0
+        if same:
+            for j in range(min(text.shape[1], _MINUTE)):
+                same &= text[i, j] == text[i - 1, j]
+        if not same:
+            minute_s = _minute(text, i)
+        out[i] = minute_s + _second(text, i) if text.shape[1] > 10 else minute_s
     return out
