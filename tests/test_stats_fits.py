@@ -107,6 +107,12 @@ def test_an_exponential_law_is_best_as_often_as_wilks_says() -> None:
     assert max(f["exponential"].aic for f in fits) < stats.chi2(1).isf(1e-6)
 
 
+def test_the_exponential_is_asked_for_where_what_contains_it_gains_little() -> None:
+    asked = [fit(drawn("exponential", 2000, seed), SIMPLE)[0].family for seed in range(200)]
+    expected = stats.chi2(1).cdf(6.0)  # the gain of 4 and the price of a parameter
+    assert asked.count("exponential") / 200 > expected - 5 * np.sqrt(expected * (1 - expected) / 200) - 0.01
+
+
 @pytest.mark.parametrize("rounded", [False, True])
 @pytest.mark.parametrize("family", SIMPLE)
 def test_the_right_family_is_rejected_in_one_of_twenty(family: str, rounded: bool) -> None:

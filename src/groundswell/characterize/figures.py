@@ -43,7 +43,7 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class GapWindow:
-    """The inter-arrival times of one window: ``n`` of them, and the families fitted to them, best first by AIC."""
+    """The inter-arrival times of one window: ``n`` of them, and the families fitted, first the one they ask for."""
 
     start_s: float
     n: int
@@ -71,7 +71,7 @@ class ArrivalFigures:
     windows: tuple[GapWindow, ...]
     """The windows that were tested, spread evenly over the trace: at most 48."""
     best: dict[str, float]
-    """For each family the share of tested windows in which it has the least AIC."""
+    """For each family the share of tested windows that ask for it (:func:`groundswell.stats.fits.fit`)."""
     accepted: dict[str, float]
     """For each family the share of tested windows in which the bootstrap does not reject it at 5 %."""
     dispersion: Band
@@ -131,8 +131,8 @@ class Field:
     tail: Curve
     """The share of requests of at least x tokens."""
     fits: tuple[Fit, ...]
-    """lognormal, pareto, pareto+lognormal, exponential, gamma, zipf: best first by AIC, each with its curve at the x of
-    ``cdf``; parameters carry the names that :mod:`groundswell.lengths` uses."""
+    """lognormal, pareto, pareto+lognormal, exponential, gamma, zipf: first the one they ask for, each with its curve at
+    the x of ``cdf``; parameters carry the names that :mod:`groundswell.lengths` uses."""
     cdf: Curve
     periods: tuple[Period, ...]
     shift: Estimate

@@ -20,6 +20,9 @@ NONE: Floats = np.empty(0)
 FAMILIES = (*CODES, "pareto+lognormal", "zipf")
 _LEAST_MASS = 1e-300
 
+MARGIN = 4.0
+"""A family with more parameters is asked for where its AIC is lower by this."""
+
 
 @dataclass(frozen=True, eq=False)
 class Curve:
@@ -68,7 +71,11 @@ class Law(Protocol):
 def fit(
     values: Floats, families: Sequence[str], curve_at: Floats | None = None, replicates: int = 0, seed: int = 0
 ) -> tuple[Fit, ...]:
-    """The ``families`` fitted to ``values`` (at least 0, in any order), the best by AIC first.
+    """The ``families`` fitted to ``values`` (at least 0, in any order): first the one that they ask for, then by AIC.
+
+    The first is the one with the fewest parameters of those whose AIC is within :data:`MARGIN` of the least. A family
+    that contains another, as Gamma and Weibull do the exponential, has the lower AIC in one of six samples of the other
+    (Wilks, 1938), and one that is lower by 4 in one of seventy.
 
     Families: ``exponential``, ``gamma``, ``weibull``, ``lognormal``, ``pareto``, ``pareto+lognormal``, ``zipf``.
     ``curve_at`` asks for each fit's distribution function there, ``replicates`` for a bootstrap p-value from so many.
@@ -94,7 +101,9 @@ def fit(
     aic = {name: 2.0 * law.free - 2.0 * _log_likelihood(law, ready) for name, law in laws.items()}
     best = min(aic.values(), default=0.0)
     fits = []
-    for name in sorted(laws, key=aic.__getitem__):
+    near = [name for name in laws if aic[name] <= best + MARGIN]
+    asked = min(near, key=lambda name: (laws[name].free, aic[name]), default="")
+    for name in sorted(laws, key=lambda name: (name != asked, aic[name])):
         law = laws[name]
         ks = distance(lambda x, law=law: law.tails(x)[0], ready)
         p = bootstrap_p(law, ready, ks, replicates, seed) if replicates and isinstance(law, Simple) else np.nan

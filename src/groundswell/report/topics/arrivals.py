@@ -190,7 +190,7 @@ def _tables(arrivals: ArrivalFigures, context: Context) -> Iterator[Table]:
         note = f"Over {_windows(len(arrivals.windows))} of {words.duration(arrivals.window_s)}; "
         note += "not rejected by a bootstrap of the KS distance at 5 %."
         yield Table(
-            "Families of gaps over all tested windows", ("family", "best by AIC in", "not rejected in"), rows, note
+            "Families of gaps over all tested windows", ("family", "asked for in", "not rejected in"), rows, note
         )
     if arrivals.example is not None and arrivals.example.fits:
         title = f"Gaps in the busiest window, {context.clock.since(arrivals.example.start_s)}"

@@ -25,7 +25,7 @@ def fitted(fits: Sequence[Fit], tail: bool = False) -> list[Line]:
 
 def said(fits: Sequence[Fit]) -> str:
     """The end of a caption of a chart that has fits in it."""
-    return f", as measured and by each family; {fits[0].family} comes nearest by AIC." if fits else "."
+    return f", as measured and by each family; {fits[0].family} is what they ask for." if fits else "."
 
 
 def table(title: str, fits: Sequence[Fit]) -> Table:
@@ -40,6 +40,7 @@ def table(title: str, fits: Sequence[Fit]) -> Table:
         title,
         head,
         rows,
-        "By maximum likelihood, the best by AIC first. KS is the largest distance between the fitted and the measured "
-        "distribution" + ("; p the odds of as large a distance if the family were true." if "p" in head else "."),
+        "By maximum likelihood, first the family that is asked for: the simplest with an AIC within 4 of the least. "
+        "KS is the largest distance between the fitted and the measured distribution"
+        + ("; p the odds of as large a distance if the family were true." if "p" in head else "."),
     )

@@ -1,6 +1,6 @@
 """How often the stated 95 % intervals hold the truth, on traces whose truth is known; and false alarms.
 
-    python benchmarks/coverage.py [--repeats 200]
+    python benchmarks/intervals.py [--repeats 200]
 
 Each row is one estimator on one kind of trace: its true value, the mean of the estimates, and the share of repeats
 whose interval holds the truth. Below 90 % is marked. The last rows are shares of repeats in which a decision was wrong.
