@@ -42,7 +42,8 @@ def test_what_sharing_cost_is_printed(trace: Path, tmp_path: Path, capsys: pytes
     held = read_pool(pool)
     assert (held.window_s, held.slot_s) == (60, 3600)
     assert held.origin["min_group"] == 100
-    assert (held.mean_rate_per_s * held.span_s > 99.9).all()
+    begin_s, end_s = held.covered_s
+    assert (held.mean_rate_per_s * (end_s - begin_s) > 99.9).all()
 
 
 def test_the_correlation_to_generate_with_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

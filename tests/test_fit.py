@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from groundswell import read_pool, write_pool
 from groundswell.clients import ClientPool
 from groundswell.compose import compose
+from groundswell.compose.shapes import Shapes
 from groundswell.errors import DataError, UsageError
+from groundswell.fidelity import compare
 from groundswell.fit import FitSetting, fit_pool
 from groundswell.fit import lengths as fit_lengths
+from groundswell.formats.reading import read
 from groundswell.population import fit_population
 from groundswell.table import REQUIRED, Workload
 from pools import recorded_pool
@@ -47,6 +50,11 @@ def equal(a: ClientPool, b: ClientPool) -> None:
     np.testing.assert_array_equal(a.lengths.threshold, b.lengths.threshold)
 
 
+def requests(pool: ClientPool) -> Any:
+    """How many each client sends in each window, [C, W]."""
+    return pool.rate_per_s * pool.covered_part * pool.window_s
+
+
 def total(trace: Workload, field: str) -> int:
     return int(trace.frame[field].to_numpy().sum())
 
@@ -68,7 +76,7 @@ def test_every_window_of_every_client_has_its_own_count_and_cv() -> None:
         for w in range(pool.window_count):
             inside = own[(own >= 600 * w) & (own < 600 * (w + 1))]
             gap = np.diff(inside)
-            assert pool.rate_per_s[c, w] == inside.size / 600
+            assert requests(pool)[c, w] == pytest.approx(inside.size, rel=1e-12)
             assert pool.cv[c, w] == pytest.approx(gap.std() / gap.mean(), rel=1e-5)
 
 
@@ -116,7 +124,7 @@ def test_a_client_that_a_later_block_knows_first_is_in_the_pool() -> None:
 
     pool = fit_pool([block(1.0, "a", ["a"]), block(2.0, "b", ["a", "b"])], EXACT).pool
     assert pool.names == ("a", "b")
-    assert (pool.rate_per_s * 600 == 1).all()
+    np.testing.assert_allclose(requests(pool), 1)
 
 
 def test_reasoning_and_items_are_in_the_pool() -> None:
@@ -126,7 +134,7 @@ def test_reasoning_and_items_are_in_the_pool() -> None:
     items = trace.frame["image_tokens"]
     images = tokens_per_slot(pool, "image_count").sum()
     assert images == pytest.approx(items.list.len().sum(), rel=1e-6)
-    share = pool.mean_length("image_tokens") * pool.mean_length("image_count") * pool.mean_rate_per_s * pool.span_s
+    share = pool.mean_length("image_tokens") * pool.mean_length("image_count") * requests(pool).sum(axis=1)
     assert share.sum() == pytest.approx(items.list.sum().sum(), rel=1e-6)
     reasons = total(trace, "reason_tokens") / total(trace, "output_tokens")
     made = trace_of(pool)
@@ -173,8 +181,8 @@ def test_requests_of_each_window_and_tokens_of_each_slot_are_the_trace_s(
     window = np.clip(np.searchsorted(edges_s, at_s, side="right") - 1, 0, pool.window_count - 1)
     near = np.abs(at_s - edges_s[window]) < 1e-6  # a request on an edge may round to either side
     counts = np.bincount(window, minlength=pool.window_count)
-    assert (np.abs(pool.total_rate_per_s * 600 - counts) <= near.sum() + 1e-6).all()
-    assert pool.rate_per_s.sum() * 600 == pytest.approx(len(trace))
+    assert (np.abs(requests(pool).sum(axis=0) - counts) <= near.sum() + 1e-6).all()
+    assert requests(pool).sum() == pytest.approx(len(trace))
     if near.any():
         return
     slot = pool.slot_of_window[window]
@@ -191,7 +199,7 @@ def test_a_pool_to_be_shared_keeps_all_requests_and_their_tokens_to_rounding(tra
             fit_pool([trace], setting)
         return
     pool = fit_pool([trace], setting).pool
-    assert pool.rate_per_s.sum() * 600 == pytest.approx(len(trace))
+    assert requests(pool).sum() == pytest.approx(len(trace))
     for field in ("input_tokens", "output_tokens"):
         assert abs(tokens_per_slot(pool, field).sum() - total(trace, field)) <= len(trace) / 2 + 1e-2
 
@@ -210,11 +218,69 @@ def test_the_hour_of_the_day_is_kept() -> None:
     assert fit_pool([dated], FitSetting(align="trace")).pool.start_s == 22 * 3600 + 13 * 60 + 20
 
 
-def test_windows_that_the_trace_covers_in_part_hold_their_count_and_a_note_says_so() -> None:
-    fitted = fit_pool([random_workload(5000)], EXACT)  # 1,000 s, so two windows
-    assert fitted.pool.window_count == 2
-    assert fitted.pool.mean_rate_per_s.sum() == pytest.approx(5000 / 1200)
+@given(traces(), st.integers(1, 40), st.integers(1, 30), st.sampled_from(["clock", "trace"]), st.floats(0, 86_399))
+def test_the_covered_time_holds_the_trace_and_no_more_than_a_gap_and_rounding(
+    trace: Workload, few: int, k: int, align: Any, midnight_s: float
+) -> None:
+    if len(trace) < k:
+        return
+    pool = fit_pool([trace], FitSetting(min_requests=few, min_group=k, align=align, midnight_s=midnight_s)).pool
+    first_s, last_s = trace.arrival_s[[0, -1]] + midnight_s
+    begin_s, end_s = pool.covered_s
+    assert pool.start_s <= begin_s <= first_s + 1e-6
+    assert last_s - 1e-6 <= end_s <= pool.end_s
+    assert pool.mean_rate_per_s.sum() * (end_s - begin_s) == pytest.approx(len(trace))
+    if last_s - first_s > 1e-3:
+        gap_s = (last_s - first_s) / (len(trace) - 1)
+        slack_s = 0.6 + (60 if k > 1 else 0) + 1e-6  # an end window is covered for a thousandth at least
+        assert begin_s >= first_s - slack_s
+        assert end_s <= last_s + gap_s + slack_s
+    if k > 1:  # what is shared says when the trace began and ended to the minute
+        for at_s in (pool.start_s, begin_s, end_s):
+            assert at_s % 60 == 0
+
+
+def test_windows_that_the_trace_covers_in_part_have_its_rate_and_a_note_says_so() -> None:
+    trace = random_workload(5000)
+    fitted = fit_pool([trace], FitSetting(midnight_s=300.0, min_requests=1))  # 1,000 s from five minutes past on
+    first_s, last_s = trace.arrival_s[[0, -1]] + 300
+    assert fitted.pool.start_s == 0
+    assert fitted.pool.origin["covered_s"] == pytest.approx([first_s, last_s + (last_s - first_s) / 4999])
+    rate = fitted.pool.total_rate_per_s
+    assert (np.abs(rate - 5) < 5 * np.sqrt(5 / (600 * fitted.pool.covered_part))).all()
     assert "whole windows" in " ".join(fitted.notes)
+
+
+def test_end_windows_are_not_taken_for_active_in_part() -> None:
+    """Who sends all the time does so in the few seconds that are covered of a window, too."""
+    rng = np.random.default_rng(3)
+    n = 2400
+    gap_s = rng.gamma(0.25, 2.0, n)
+    arrival_s = 590 + np.cumsum(gap_s * 1240 / gap_s.sum())  # to 1,830 s
+    nines = np.full(n, 9, np.int32)
+    pool = fit_pool([Workload.from_columns(arrival_s, np.zeros(n, np.uint32), ["a"], nines, nines)], EXACT).pool
+    assert pool.window_count == 4
+    assert pool.covered_part[0] < 0.02
+    assert pool.covered_part[-1] < 0.1
+    client, window = np.zeros(4, np.int64), np.arange(4)
+    assert (Shapes(pool, False, True).active_share(pool.family[0].astype(np.int64), client, window) == 1).all()
+
+
+def test_by_default_generation_covers_the_trace_s_time() -> None:
+    trace = trace_of(three_clients(rate=2.0), start_s=900, duration_s=2000)
+    pool = fit_pool([trace], EXACT).pool
+    begin_s, end_s = pool.covered_s
+    composition = compose(pool, seed=3)
+    assert composition.duration_s == end_s - begin_s
+    assert composition.expected_requests == pytest.approx(len(trace))
+    made = composition.collect()
+    assert abs(len(made) - len(trace)) <= len(pool)
+    assert made.metadata["start_s"] == begin_s
+    assert np.ptp(made.arrival_s) == pytest.approx(np.ptp(trace.arrival_s), rel=0.01)
+    # from a time on, to the end of what is covered; and all of the windows to who asks for them
+    assert compose(pool, start_s=1200).duration_s == end_s - 1200
+    whole = compose(pool, start_s=pool.start_s, duration_s=pool.span_s)
+    assert whole.expected_requests == pytest.approx(pool.total_rate_per_s.sum() * 600)
 
 
 def test_a_burst_keeps_its_length_within_the_window() -> None:
@@ -225,7 +291,8 @@ def test_a_burst_keeps_its_length_within_the_window() -> None:
         arrival_s, np.zeros(n, np.uint32), ["a"], np.full(n, 9, np.int32), np.full(n, 9, np.int32)
     )
     made = trace_of(fit_pool([trace], EXACT).pool)
-    length_s = [np.ptp(made.arrival_s[made.arrival_s // 600 == w]) for w in range(20)]
+    at_s = made.arrival_s + made.metadata["start_s"]
+    length_s = [np.ptp(at_s[at_s // 600 == w]) for w in range(20)]
     assert np.mean(length_s) == pytest.approx(60, rel=0.05)
 
 
@@ -290,8 +357,9 @@ def test_generation_from_a_fit_sends_what_the_trace_had() -> None:
     pool = fit_pool([trace], EXACT).pool
     made = trace_of(pool, seed=7)
     for c in range(len(pool)):
-        counts = np.bincount((made.arrival_s[made.client_code == c] // 600).astype(int), minlength=pool.window_count)
-        assert (np.abs(counts - pool.rate_per_s[c] * 600) < 1).all()
+        at_s = made.arrival_s[made.client_code == c] + made.metadata["start_s"]
+        counts = np.bincount((at_s // 600).astype(int), minlength=pool.window_count)
+        assert (np.abs(counts - requests(pool)[c]) < 1 + 1e-9).all()
     for field in ("input_tokens", "output_tokens"):
         a, b = trace.frame[field].to_numpy(), made.frame[field].to_numpy()
         assert abs(a.mean() - b.mean()) < 5 * a.std() / np.sqrt(a.size)
@@ -301,6 +369,7 @@ def test_a_fit_survives_its_file(tmp_path: Path) -> None:
     pool = fit_pool([random_workload(500, reason=True)], FitSetting(min_group=5)).pool
     write_pool(pool, tmp_path / "a.pool")
     equal(read_pool(tmp_path / "a.pool"), pool)
+    assert read_pool(tmp_path / "a.pool").origin == pool.origin
 
 
 @pytest.mark.parametrize("k", [1, 20])
@@ -402,10 +471,22 @@ def test_azure_s_and_mooncake_s_traces_fit(public_data: Path) -> None:
         meta = {"start_unix_s": start_s} if start_s else {}
         trace = Workload.from_columns(at_s[order], np.zeros(n, np.uint32), ["all"], ins, outs, metadata=meta)
         fitted = fit_pool(cut(trace, [n // 3, n // 2]), EXACT)
-        assert fitted.pool.rate_per_s.sum() * 600 == pytest.approx(n)
+        assert requests(fitted.pool).sum() == pytest.approx(n)
         assert fitted.pool.start_s == (65_400 if start_s else 0)  # Azure's begins at 18:15
         made = trace_of(fitted.pool)
         assert abs(len(made) - n) <= 1
         assert made.input_tokens.mean() == pytest.approx(ins.mean(), rel=0.05)
         shared = fit_pool([trace], FitSetting(min_group=100))
         assert all(c.after < 0.05 for c in shared.cost if c.what.startswith("KS"))
+
+
+@pytest.mark.parametrize("k", [1, 100])
+def test_azure_s_conversation_trace_comes_out_of_its_pool_at_its_rate(public_data: Path, k: int) -> None:
+    trace = list(read(public_data / "azure" / "AzureLLMInferenceTrace_conv.csv"))
+    fitted = fit_pool(trace, FitSetting(min_group=k))
+    made = compose(fitted.pool, seed=1, joint=fitted.joint_option)
+    assert made.expected_requests == pytest.approx(fitted.requests)
+    (found,) = compare(trace, {"fitted": made}).candidates
+    rate = next(aspect for aspect in found.aspects if aspect.key == "rate")
+    assert rate.verdict == "indistinguishable"
+    assert rate.candidate == pytest.approx(rate.reference, rel=0.03 if k > 1 else 0.002)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from groundswell.clients.servegen import list_servegen, read_servegen
     from groundswell.clients.source import open_source
     from groundswell.errors import DataError, GroundswellError, OutputError, UsageError
+    from groundswell.fit import fit_pool
     from groundswell.population import Population, fit_population
     from groundswell.summary import Summary
     from groundswell.table import Workload
@@ -35,6 +36,7 @@ _HOME = {
     "UsageError": "errors",
     "Workload": "table",
     "concat": "clients.join",
+    "fit_pool": "fit",
     "fit_population": "population",
     "list_servegen": "clients.servegen",
     "open_source": "clients.source",
@@ -56,6 +58,7 @@ __all__ = [
     "Workload",
     "__version__",
     "concat",
+    "fit_pool",
     "fit_population",
     "list_servegen",
     "open_source",

@@ -22,7 +22,8 @@ def write_pool_and_say(pool: ClientPool, path: Path) -> None:
         raise UsageError(f"{path}: a pool file's name ends in .pool")
     write_pool(pool, path)
     rate = f"{pool.mean_rate_per_s.sum():.4g} req/s"
-    held = f"{len(pool):,} clients, {show_duration(pool.span_s)}, {rate}"
+    begin_s, end_s = pool.covered_s
+    held = f"{len(pool):,} clients, {show_duration(end_s - begin_s)}, {rate}"
     print(f"wrote {path}, {show_bytes(path.stat().st_size)}: {held}")
 
 

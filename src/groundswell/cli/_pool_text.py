@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
+_NEARLY_ALL = 0.9999
 
 
 def describe(pool: ClientPool, top: int) -> str:
@@ -34,9 +35,11 @@ def describe_repository(root: Path, folders: Sequence[Path]) -> str:
 
 def _overview(pool: ClientPool) -> str:
     total = pool.total_rate_per_s
-    peak = int(total.argmax())
+    requests = total * pool.covered_part * pool.window_s
+    peak = int(requests.argmax())  # a window of which little is covered has no rate to speak of
     share = np.sort(pool.mean_rate_per_s)[::-1]
     held = share.sum()
+    top = ", ".join(f"{k}: {_percent(share[:k].sum(), held)}" for k in (1, 10, 100) if k < len(pool))
     return facts(
         [
             ("clients", f"{len(pool):,}"),
@@ -45,24 +48,30 @@ def _overview(pool: ClientPool) -> str:
                 f"{show_duration(pool.span_s)} from {show_duration(pool.start_s)}, "
                 f"{pool.window_count:,} windows of {show_duration(pool.window_s)}",
             ),
-            ("requests", show_count(float(total.sum()) * pool.window_s)),
+            *_covered(pool),
+            ("requests", show_count(float(requests.sum()))),
             (
                 "rate",
-                f"{number(total.mean())}/s mean, {number(total[peak])}/s peak "
+                f"{number(held)}/s mean, {number(total[peak])}/s peak "
                 f"(at {show_duration(float(pool.window_start_s[peak]))})",
             ),
-            (
-                "top clients",
-                ", ".join(f"{k}: {_percent(share[:k].sum(), held)}" for k in (1, 10, 100) if k < len(pool)),
-            ),
+            *([("top clients", top)] if top else []),
             ("arrivals", _families(pool)),
         ]
     )
 
 
+def _covered(pool: ClientPool) -> list[tuple[str, str]]:
+    """From when to when the rates are known, where that is not all of the windows."""
+    begin_s, end_s = pool.covered_s
+    if end_s - begin_s >= pool.span_s * _NEARLY_ALL:
+        return []
+    return [("covered", f"{show_duration(end_s - begin_s)} from {show_duration(begin_s)}, rates are of this time")]
+
+
 def _families(pool: ClientPool) -> str:
     """Each family's share of the requests, the largest first."""
-    weight = np.bincount(pool.family.ravel(), pool.rate_per_s.ravel(), minlength=len(pool.families))
+    weight = np.bincount(pool.family.ravel(), pool.sent_per_s.ravel(), minlength=len(pool.families))
     order = np.argsort(-weight, kind="stable")
     return ", ".join(f"{pool.families[i]} {_percent(weight[i], weight.sum())}" for i in order if weight[i] > 0)
 

@@ -30,8 +30,8 @@ def rate_weighted_cdfs(pool: ClientPool) -> pl.DataFrame:
     is exact at its points, which are its quantiles at 0.5 %, 1 %, … 100 %.
     """
     curves = [
-        _curve("rate_per_s", pool.rate_per_s, pool.rate_per_s),
-        _curve("cv", pool.cv.astype(np.float64), pool.rate_per_s),
+        _curve("rate_per_s", pool.rate_per_s, pool.sent_per_s),
+        _curve("cv", pool.cv.astype(np.float64), pool.sent_per_s),
     ]
     lengths = pool.lengths
     statistics = {

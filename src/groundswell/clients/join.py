@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from groundswell.clients.cover import covering
 from groundswell.clients.pool import FIELDS, ClientPool
 from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
@@ -28,11 +29,12 @@ def concat(pools: Sequence[ClientPool]) -> ClientPool:
         return pools[0]
     _check_names(pools)
     window_s, slot_s = min(pool.window_s for pool in pools), min(pool.slot_s for pool in pools)
-    start_s, end_s = max(pool.start_s for pool in pools), min(pool.end_s for pool in pools)
-    if not start_s < end_s - _OFF_GRID * window_s:
-        spans = ", ".join(f"{pool.start_s:g} to {pool.end_s:g} s" for pool in pools)
+    grid_s = max(pool.start_s for pool in pools)
+    covered_s = max(pool.covered_s[0] for pool in pools), min(pool.covered_s[1] for pool in pools)
+    if not covered_s[0] < covered_s[1] - _OFF_GRID * window_s:
+        spans = ", ".join("{:g} to {:g} s".format(*pool.covered_s) for pool in pools)
         raise UsageError(f"the pools share no time: they hold {spans}")
-    parts = [_on_grid(pool, window_s, slot_s, start_s).between(start_s, end_s) for pool in pools]
+    parts = [_on_grid(pool, window_s, slot_s, grid_s).between(*covered_s) for pool in pools]
     families = tuple(dict.fromkeys(family for pool in parts for family in pool.families))
     fields = tuple(field for field in FIELDS if any(field in pool.fields for pool in parts))
     lengths = LengthTables.empty()
@@ -56,10 +58,12 @@ def concat(pools: Sequence[ClientPool]) -> ClientPool:
         fields=fields,
         table=np.concatenate(tables),
         lengths=lengths,
-        start_s=start_s,
+        start_s=parts[0].start_s,
         window_s=window_s,
         slot_s=slot_s,
-        origin={"kind": "concat", "pools": [pool.origin for pool in parts]},
+        origin=covering(
+            {"kind": "concat", "pools": [pool.origin for pool in parts]}, parts[0].start_s, parts[0].end_s, covered_s
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundswell.clients.cover import covered_parts, covered_span, covering
 from groundswell.clients.names import distinct, some
 from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
@@ -44,7 +45,8 @@ class ClientPool:
 
     A client is *recorded* when its rates are what a trace's windows held, *stated* when they are a law; generation
     treats the counts of the two differently by default. ``table[c, s, f]`` is the number of a distribution in
-    ``lengths``, -1 where client ``c`` has none for field ``f`` in slot ``s``.
+    ``lengths``, -1 where client ``c`` has none for field ``f`` in slot ``s``. Where ``origin`` says ``covered_s``, the
+    rates of windows that this covers in part are those of that part (:mod:`groundswell.clients.cover`).
     """
 
     names: tuple[str, ...]
@@ -91,6 +93,7 @@ class ClientPool:
                 raise UsageError(f"client {self.names[c]!r} has a {what}, in window {w}")
         if self.table.size and int(self.table.max()) >= self.lengths.size:
             raise UsageError("a client's table numbers a distribution that the pool does not hold")
+        covered_span(self.origin, self.start_s, self.end_s)  # refuses what cannot be
 
     def __len__(self) -> int:
         return len(self.names)
@@ -118,6 +121,22 @@ class ClientPool:
         """Where the pool ends on the clock that ``start_s`` is on."""
         return self.start_s + self.span_s
 
+    @property
+    def covered_s(self) -> tuple[float, float]:
+        """From when to when the rates are known, on the pool's clock: all of it, unless its origin says less."""
+        return covered_span(self.origin, self.start_s, self.end_s)
+
+    @cached_property
+    def covered_part(self) -> Floats:
+        """Which part of each window that is, shape [W]."""
+        return covered_parts(self.start_s, self.window_s, self.window_count, self.covered_s)
+
+    @property
+    def sent_per_s(self) -> Floats:
+        """The requests of each window over all of its length, shape [C, W]: the rates, where all is covered."""
+        whole = bool((self.covered_part == 1).all())
+        return self.rate_per_s if whole else self.rate_per_s * self.covered_part
+
     @cached_property
     def window_start_s(self) -> Floats:
         """Every window's start, shape [W]."""
@@ -135,8 +154,8 @@ class ClientPool:
 
     @cached_property
     def mean_rate_per_s(self) -> Floats:
-        """Every client's mean rate over the pool's span, shape [C]."""
-        return np.asarray(self.rate_per_s.mean(axis=1))
+        """Every client's mean rate over the time that is covered, shape [C]."""
+        return np.asarray(self.sent_per_s.sum(axis=1) / self.covered_part.sum())
 
     @cached_property
     def total_rate_per_s(self) -> Floats:
@@ -180,9 +199,9 @@ class ClientPool:
 
     @cached_property
     def slot_rate(self) -> Floats:
-        """Every client's rate summed over the windows of each slot, shape [C, S]."""
+        """Every client's rate summed over the windows of each slot, by what is covered of them, shape [C, S]."""
         out = np.zeros((len(self), self.slot_count))
-        np.add.at(out.T, self.slot_of_window, self.rate_per_s.T)
+        np.add.at(out.T, self.slot_of_window, self.sent_per_s.T)
         return out
 
     # Views. Each is a new pool.
@@ -250,9 +269,11 @@ class ClientPool:
         slot_low = min(int(begin - origin), self.slot_count - 1)
         slot_high = int(self.slot_of_window[high - 1]) + 1
         span = slice(low, high)
+        begin_s = self.start_s + low * self.window_s
         return dataclasses.replace(
             self,
-            start_s=self.start_s + low * self.window_s,
+            start_s=begin_s,
+            origin=covering(self.origin, begin_s, begin_s + (high - low) * self.window_s, self.covered_s),
             rate_per_s=self.rate_per_s[:, span],
             cv=self.cv[:, span],
             family=self.family[:, span],

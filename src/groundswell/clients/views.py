@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 def mean_cv(pool: ClientPool) -> Floats:
     """Every client's CV, averaged over its windows by rate, shape [C]; nan where none is known."""
-    weight = np.where(np.isfinite(pool.cv), pool.rate_per_s, 0.0)
+    weight = np.where(np.isfinite(pool.cv), pool.sent_per_s, 0.0)
     total = weight.sum(axis=1)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nansum(pool.cv * weight, axis=1) / np.where(total > 0, total, np.nan))

@@ -53,11 +53,12 @@ class Shapes:
         """
         if not self.activity or "gamma" not in self.pool.families:
             return np.ones(client.size)
-        n = self.pool.rate_per_s[client, window] * self.pool.window_s
+        whole = self.pool.rate_per_s[client, window] * self.pool.window_s
+        n = whole * self.pool.covered_part[window]
         mean_gap_s = (
             self.pool.first_parameter[client, window].astype(np.float64) * self.pool.second_parameter[client, window]
         )
-        share = mean_gap_s * n / self.pool.window_s
+        share = mean_gap_s * whole / self.pool.window_s
         expected = 1.0 / (1.0 + self.pool.cv[client, window].astype(np.float64) ** 2 / np.maximum(n, 1.0))
         known = (family == self.pool.families.index("gamma")) & ~self.pool.stated[client] & (share > 0)
         return np.where(known & (share < WELL_BELOW * expected), share, 1.0)

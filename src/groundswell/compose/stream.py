@@ -133,8 +133,8 @@ def compose(
 
     ``rate`` is a number of requests a second, a curve's (time_s, rate_per_s) points, a text as
     :func:`groundswell.rates.parse_rate` reads it, or a ``Rate``;
-    None is the pool's own. Clients keep their shares of each window. ``duration_s`` and ``start_s`` default to the
-    whole pool.
+    None is the pool's own. Clients keep their shares of each window. Without ``start_s`` and ``duration_s`` the run
+    begins and ends with the time that the pool covers (:attr:`ClientPool.covered_s`), which is most often all of it.
 
     ``counts`` is "measured" (each client's window holds its share of requests, within 1), "renewal" (counts vary as the
     process says), or None: measured for recorded clients, renewal for stated ones. ``joint`` says how a client's input
@@ -157,8 +157,10 @@ def compose(
     joined = Joint.parse(joint)
     pool, notes = _with_lengths(pool, no_dataset)
     source = length_source(pool)
-    start_s = pool.start_s if start_s is None else start_s
-    duration_s = pool.end_s - start_s if duration_s is None else duration_s
+    covered_from_s, covered_to_s = pool.covered_s
+    start_s = covered_from_s if start_s is None else start_s
+    if duration_s is None:
+        duration_s = (covered_to_s if start_s < covered_to_s else pool.end_s) - start_s
     asked_rate = parse_rate(rate)
     geometry = lay_out(pool, asked_rate, start_s, duration_s)
     if not pool.rate_per_s[:, geometry.window].any():

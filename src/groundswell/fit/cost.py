@@ -26,12 +26,12 @@ def costs(fold: Fold, made: Assembled, k: int) -> tuple[Cost, ...]:
     pool, sent = made.pool, made.sent
     before, after = fold.requests[fold.requests > 0].astype(np.float64), sent.sum(axis=1)
     published = made.gaps.requests >= k
-    total = made.requests.sum(axis=0).astype(np.float64)
+    total, part = made.requests.sum(axis=0).astype(np.float64), pool.covered_part
     out = [
         Cost("clients", before.size, after.size),
         Cost("top-10 share", top_share(before, 10), top_share(after, 10), "share"),
         Cost("Gini", gini(before), gini(after)),
-        Cost("spread of the rate over windows", _spread(total), _spread(sent.sum(axis=0))),
+        Cost("spread of the rate over windows", _spread(total, part), _spread(sent.sum(axis=0), part)),
         Cost("requests in another window", 0.0, float(np.abs(sent - made.requests).sum() / 2 / total.sum()), "share"),
         Cost("mean squared CV of clients' gaps", _burstiness(made.own), _burstiness(made.gaps.where(published))),
     ]
@@ -61,9 +61,10 @@ def top_share(amount: Floats, k: int) -> float:
     return float(np.sort(amount)[::-1][:k].sum() / amount.sum())
 
 
-def _spread(values: Floats) -> float:
-    """Standard deviation over mean."""
-    return float(values.std() / values.mean())
+def _spread(requests: Floats, part: Floats) -> float:
+    """Standard deviation over mean of the rate in windows, each by the ``part`` of it that is covered."""
+    mean = requests.sum() / part.sum()
+    return float(np.sqrt(np.average((requests / part - mean) ** 2, weights=part)) / mean)
 
 
 def _burstiness(cells: Cells) -> float:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from groundswell.characterize.setting import DAY_S
 from groundswell.clients import ClientPool
+from groundswell.clients.cover import covered_parts, covered_span, covering
 from groundswell.clients.names import distinct
 from groundswell.compose.shapes import WELL_BELOW
 from groundswell.errors import UsageError
 from groundswell.fit.cells import Cells
+from groundswell.fit.cover import span_of
 from groundswell.fit.families import FAMILIES, GAMMA, choose
 from groundswell.fit.fold import Fold
 from groundswell.fit.likeness import Roster, enrol, traits_of
@@ -63,20 +65,25 @@ def assemble(fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any]
     by_slot = np.zeros((len(roster), int(slot[-1] - slot[0]) + 1), np.int64)
     np.add.at(by_slot.T, slot - slot[0], requests.T)
     stretch = stretches(by_slot, setting.min_group)
-    sent = spread(requests, stretch[:, slot - slot[0]], setting.min_group)
+    start_s = float(grid.start_s(low))
+    end_s = start_s + windows * setting.window_s
+    covered_s = span_of(fold, grid, low, high, to_minutes=setting.min_group > 1)
+    origin = covering(origin, start_s, end_s, covered_s)
+    part = covered_parts(start_s, setting.window_s, windows, covered_span(origin, start_s, end_s))
+    sent = spread(requests, stretch[:, slot - slot[0]], setting.min_group, part)
     lengths = build(fold.lengths, roster, stretch, int(slot[0]), setting.min_group)
     gaps = _gaps_of_senders(fold, cells, roster, grid)
-    bursts = _bursts(gaps, sent, low, setting)
+    bursts = _bursts(gaps, sent, low, setting.window_s * part, setting.min_group)
     pool = ClientPool(
         names=_names(fold, roster, setting),
-        rate_per_s=sent / setting.window_s,
+        rate_per_s=sent / (setting.window_s * part),
         **bursts,
         families=FAMILIES,
         stated=np.zeros(len(roster), np.bool_),
         fields=lengths.fields,
         table=lengths.table,
         lengths=lengths.tables,
-        start_s=float(grid.start_s(low)),
+        start_s=start_s,
         window_s=setting.window_s,
         slot_s=setting.slot_s,
         origin=origin,
@@ -109,14 +116,13 @@ def _gaps_of_senders(fold: Fold, cells: Cells, roster: Roster, grid: Grid) -> Ce
     return Cells.joined([own, streams])
 
 
-def _bursts(gaps: Cells, sent: Floats, low: int, setting: FitSetting) -> dict[str, Any]:
+def _bursts(gaps: Cells, sent: Floats, low: int, covered_s: Floats, k: int) -> dict[str, Any]:
     """CV, family and its parameters of each window of the pool in which something is sent.
 
-    A window of fewer than two gaps, or of fewer requests than a figure may rest on, has its sender's usual CV and
-    family.
+    ``covered_s`` is how long of each window the trace covers. A window of fewer than two gaps, or of fewer than ``k``
+    requests, has its sender's usual CV and family.
     """
     senders = sent.shape[0]
-    k = setting.min_group
     chosen = choose(gaps, senders, k)
     cv = gaps.cv
     known = np.isfinite(cv) & (gaps.requests >= k)
@@ -131,7 +137,7 @@ def _bursts(gaps: Cells, sent: Floats, low: int, setting: FitSetting) -> dict[st
     at = (gaps.client[known].astype(np.int64), gaps.window[known] - low)
     cv, mean_s, n = cv[known], gaps.gap_s[known] / gaps.gaps[known], gaps.requests[known]
     # Only Gamma windows can say that their client was there for a part of them: see compose.shapes.
-    partly = (mean_s > 0) & (mean_s * n / setting.window_s < WELL_BELOW / (1.0 + cv**2 / n))
+    partly = (mean_s > 0) & (mean_s * n / covered_s[at[1]] < WELL_BELOW / (1.0 + cv**2 / n))
     family = np.where(partly, GAMMA, chosen.family[known])
     squared = np.maximum(cv, _LEAST_CV) ** 2
     told = mean_s > 0

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
 from groundswell.clients import ClientPool
 from groundswell.errors import DataError
 from groundswell.fit.cost import Cost, costs
@@ -16,7 +14,7 @@ from groundswell.fit.fold import LEFT_BEHIND, Fold
 from groundswell.fit.joint import rank_correlation
 from groundswell.fit.lengths import EXACT_BITS
 from groundswell.fit.pool import Assembled, assemble
-from groundswell.fit.setting import FitSetting, Grid
+from groundswell.fit.setting import FitSetting
 from groundswell.lengths import LARGEST_TOKENS
 from groundswell.stats.estimate import Estimate
 from groundswell.stats.folding import folded
@@ -68,7 +66,7 @@ def fit_pool(
     made = assemble(fold, setting, grid, _origin(setting, known))
     joint = rank_correlation(fold.sample.frame, grid)
     sends = int((fold.requests > 0).sum())
-    notes = _notes(fold, setting, grid, made, known)
+    notes = _notes(fold, setting, made, known)
     return Fitted(made.pool, costs(fold, made, setting.min_group), notes, joint, int(fold.requests.sum()), sends)
 
 
@@ -92,13 +90,11 @@ def _origin(setting: FitSetting, metadata: Mapping[str, Any]) -> dict[str, Any]:
     return origin
 
 
-def _notes(
-    fold: Fold, setting: FitSetting, grid: Grid, made: Assembled, metadata: Mapping[str, Any]
-) -> tuple[str, ...]:
+def _notes(fold: Fold, setting: FitSetting, made: Assembled, metadata: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(
         note
         for note in (
-            _on_ends(fold, grid, made.pool),
+            _on_ends(made.pool),
             _on_groups(fold, setting, made),
             "" if "tick_s" in metadata else _on_ticks(made),  # the reader has said so
             _on_left_behind(fold),
@@ -108,17 +104,15 @@ def _notes(
     )
 
 
-def _on_ends(fold: Fold, grid: Grid, pool: ClientPool) -> str:
+def _on_ends(pool: ClientPool) -> str:
     """That the windows at the ends are covered in part."""
-    covered_s = fold.last_s - fold.first_s
-    begins_s = fold.first_s + grid.shift_s + grid.origin_s
-    if covered_s >= pool.span_s - 0.05 * pool.window_s:
+    begin_s, end_s = pool.covered_s
+    if end_s - begin_s >= pool.span_s - 0.05 * pool.window_s:
         return ""
-    wide = grid.shift_s % grid.window_s > 0
     return (
-        f"the trace's {show_duration(covered_s)} from {show_duration(np.floor(begins_s))} lie in "
-        f"{show_duration(pool.span_s)} of whole windows; those at the ends hold what was sent, so the pool's mean rate "
-        f"is {covered_s / pool.span_s:.1%} of the trace's" + ("; --align trace begins them with the trace" * wide)
+        f"the trace covers {show_duration(end_s - begin_s)} from {show_duration(begin_s)} on, of "
+        f"{show_duration(pool.span_s)} of whole windows; rates at the ends are those of the part that it covers, and "
+        "without --start and --duration generate covers the same"
     )
 
 

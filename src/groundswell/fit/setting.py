@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from groundswell.characterize.setting import DAY_S
 from groundswell.errors import UsageError
 
+MINUTE_S = 60.0
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -22,7 +23,8 @@ class FitSetting:
 
     Arrivals are measured in windows of ``window_s``, lengths in slots of ``slot_s``, which must be a whole number of
     windows. Clients of fewer than ``min_requests`` requests are pooled into groups of clients like them. With
-    ``min_group`` above 1 no figure of the pool rests on fewer requests than that. ``names`` says whether the pool's
+    ``min_group`` above 1 no figure of the pool rests on fewer requests than that, and where the trace begins and ends
+    is told to the minute. ``names`` says whether the pool's
     clients are numbered or keep the trace's names. ``align`` says where windows begin: at multiples of ``window_s``
     from midnight ("clock"), or with the trace ("trace"). ``midnight_s`` is the time of day of the trace's second 0;
     None takes it from the trace's ``start_unix_s``, or from ``start_s`` on a pool's clock, and 0 where it has neither.
@@ -69,8 +71,11 @@ class FitSetting:
             start = metadata.get("start_unix_s", metadata.get("start_s"))
             known = isinstance(start, (int, float)) and np.isfinite(start)
             midnight_s = float(start) % DAY_S if known else 0.0
-        on_clock = self.align == "clock"
-        return Grid(self.window_s, self.slot_s, midnight_s if on_clock else 0.0, 0.0 if on_clock else midnight_s)
+        if self.align == "clock":
+            return Grid(self.window_s, self.slot_s, midnight_s, 0.0)
+        # second 0 is often the first arrival, whose time a pool that is shared does not tell
+        shift_s = midnight_s % MINUTE_S if self.min_group > 1 else 0.0
+        return Grid(self.window_s, self.slot_s, shift_s, midnight_s - shift_s)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,10 @@ class Grid:
     def window(self, arrival_s: Floats) -> Ints:
         """The number of the window that each arrival lies in."""
         return np.floor((arrival_s + self.shift_s) / self.window_s).astype(np.int64)
+
+    def clock_s(self, arrival_s: float) -> float:
+        """Where an arrival lies on the clock."""
+        return arrival_s + self.shift_s + self.origin_s
 
     def start_s(self, window: Any) -> Any:
         """Where windows begin on the clock."""

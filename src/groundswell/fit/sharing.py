@@ -43,16 +43,16 @@ def stretches(requests: Ints, k: int) -> Ints:
 
 
 @compiled
-def _gather(requests: Any, low: Any, high: Any, k: Any, group: Any, held: Any, size: Any) -> Any:
+def _gather(requests: Any, part: Any, low: Any, high: Any, k: Any, group: Any, held: Any, size: Any) -> Any:
     """Number the groups that windows ``low`` to ``high`` form, -1 for those left over; how many groups there are.
 
-    ``held`` and ``size`` receive each group's requests and windows.
+    ``held`` and ``size`` receive each group's requests and windows, of which ``part`` count in part.
     """
     groups, left = 0, 0
     for w in range(low, high):
         group[w] = -1
         if requests[w] >= k:
-            group[w], held[groups], size[groups] = groups, requests[w], 1
+            group[w], held[groups], size[groups] = groups, requests[w], part[w]
             groups += 1
         else:
             left += requests[w]
@@ -61,11 +61,11 @@ def _gather(requests: Any, low: Any, high: Any, k: Any, group: Any, held: Any, s
         width *= 2
         for block in range(low // width, (high - 1) // width + 1):
             begin, end = max(low, block * width), min(high, (block + 1) * width)
-            n, windows = 0, 0
+            n, windows = 0, 0.0
             for w in range(begin, end):
                 if group[w] < 0:
                     n += requests[w]
-                    windows += 1
+                    windows += part[w]
             if n >= k:
                 held[groups], size[groups] = n, windows
                 for w in range(begin, end):
@@ -76,21 +76,21 @@ def _gather(requests: Any, low: Any, high: Any, k: Any, group: Any, held: Any, s
 
 
 @compiled
-def _spread(requests: Any, stretch: Any, k: Any, out: Any) -> None:
+def _spread(requests: Any, stretch: Any, part: Any, k: Any, out: Any) -> None:
     windows = requests.shape[1]
-    group, size = np.empty(windows, np.int64), np.empty(windows, np.int64)
-    held = np.empty(windows)
+    group = np.empty(windows, np.int64)
+    held, size = np.empty(windows), np.empty(windows)
     for p in range(requests.shape[0]):
         low = 0
         while low < windows:
             high = low + 1
             while high < windows and stretch[p, high] == stretch[p, low]:
                 high += 1
-            groups = _gather(requests[p], low, high, k, group, held, size)
-            left, few = 0, 0
+            groups = _gather(requests[p], part, low, high, k, group, held, size)
+            left, few = 0, 0.0
             for w in range(low, high):
                 left += requests[p, w] if group[w] < 0 else 0
-                few += group[w] < 0
+                few += part[w] if group[w] < 0 else 0.0
             # what is left joins the group to which the fewest requests move, or all of them in proportion
             moved, joins = np.float64(left), -1
             for g in range(groups):
@@ -103,25 +103,26 @@ def _spread(requests: Any, stretch: Any, k: Any, out: Any) -> None:
             factor = 1.0 if joins >= 0 or groups == 0 else 1.0 + left / held[:groups].sum()
             for w in range(low, high):
                 g = joins if group[w] < 0 else group[w]
-                out[p, w] = factor * held[g] / size[g] if g >= 0 else 0.0
+                out[p, w] = factor * held[g] / size[g] * part[w] if g >= 0 else 0.0
             low = high
 
 
-def spread(requests: Ints, stretch: Ints, k: int) -> Floats:
+def spread(requests: Ints, stretch: Ints, k: int, part: Floats) -> Floats:
     """Requests of each sender and window, [P, W], such that each number above 0 rests on at least ``k``.
 
     A window of ``k`` or more keeps them. The others are gathered in pairs, in fours, in eights, until they have ``k``
-    together, and then all have the same. Those left at the end of a stretch join one of its groups or become 0, their
-    requests joining all groups in proportion: whichever moves fewer requests. ``stretch`` [P, W] says which windows may
-    share; each stretch keeps its total, which is 0 or at least ``k``.
+    together, and then all have the same rate, ``part`` [W] being which part of each window is covered. Those left at
+    the end of a stretch join one of its groups or become 0, their requests joining all groups in proportion: whichever
+    moves fewer requests. ``stretch`` [P, W] says which windows may share; each stretch keeps its total, which is 0 or
+    at least ``k``.
 
-    >>> spread(np.array([[8, 1, 2, 2, 0, 0, 0, 2]]), np.zeros((1, 8), int), 4).tolist()
+    >>> spread(np.array([[8, 1, 2, 2, 0, 0, 0, 2]]), np.zeros((1, 8), int), 4, np.ones(8)).tolist()
     [[8.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]]
     """
     if k == 1:
         return requests.astype(np.float64)
     out = np.empty(requests.shape)
-    _spread(requests, stretch, k, out)
+    _spread(requests, stretch, part, k, out)
     return out
 
 

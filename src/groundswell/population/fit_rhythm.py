@@ -15,13 +15,17 @@ Bools = NDArray[np.bool_]
 
 _LONGEST_MEMORY = 0.999
 _FEWEST_WINDOWS = 6  # that a client must have been on to speak for the noise
+_LARGELY = 0.5
 _FAMILY_WINDOWS = 200_000  # more say no more about which family a window has
 
 
 def fit_rhythm(clients: Clients) -> tuple[Activity, Rhythm, Noise, Burstiness]:
     """All that concerns the windows of rate and CV."""
     # A window in which nobody at all sends is a hole in the recording, and says nothing of any client.
+    # One that is hardly covered says little.
     seen = clients.pool.total_rate_per_s > 0
+    largely = seen & (clients.pool.covered_part >= _LARGELY)
+    seen = largely if largely.any() else seen
     rate = clients.pool.rate_per_s[:, seen]
     on = rate > 0
     hour, day, level = _cycle(clients, seen)
