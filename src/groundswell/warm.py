@@ -37,7 +37,7 @@ def warm() -> None:
         for joint in ("independent", "rank:0.3", "comonotone"):
             for block in compose(pool, counts=counts, joint=joint, block_rows=1_000):  # parts of a window, too
                 Summary.of(block)
-    whole = _everything()
+    whole = everything()
     halves = [Workload(whole.frame[:500]), Workload(whole.frame[500:])]
     characterize(halves)
     characterize([Workload(half.frame.drop("conversation")) for half in halves])  # found by their prefixes then
@@ -45,7 +45,7 @@ def warm() -> None:
     fit_pool(halves)
 
 
-def _everything() -> Workload:
+def everything() -> Workload:
     """A thousand requests with every column a trace can have."""
     n, random = 1_000, np.random.default_rng(0)
     tokens = random.integers(1, 1_000, (4, n)).astype(np.int32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Protocol
@@ -126,13 +127,15 @@ def characterize(
     whole = folded(
         chain([first], stream), lambda block, so_far: Folded.of(block, chosen, so_far.sample.level), Folded(), workers
     )
-    return finish(whole, chosen, known)
+    return finish(whole, chosen, known, workers)
 
 
-def finish(fold: Folded, setting: Setting, metadata: Mapping[str, Any]) -> Characterization:
+def finish(fold: Folded, setting: Setting, metadata: Mapping[str, Any], workers: int | None = None) -> Characterization:
     """The figures of every topic, and the findings."""
     sample = fold.sample.frame
-    figures = {name: topic.finish(setting, sample) for name, topic in fold.topics.items()}
+    with ThreadPoolExecutor(workers) as pool:
+        finished = pool.map(lambda topic: topic.finish(setting, sample), fold.topics.values())
+        figures: dict[str, Any] = dict(zip(fold.topics, finished, strict=True))
     if figures["clients"] is not None and "client_is" in metadata:
         figures["clients"] = replace(figures["clients"], what=str(metadata["client_is"]))
     if figures["arrivals"] is not None and metadata.get("tick_s"):  # the reader sees ticks that waver, gaps do not

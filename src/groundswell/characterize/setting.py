@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from groundswell.errors import UsageError
+
 DAY_S = 86_400.0
+SHORTEST_S, LONGEST_S = 1.0, 366 * DAY_S
+"""Of a window or a period."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Setting:
     midnight_s: float | None = None
     block_tokens: int = 512
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for what, seconds in (("window", self.window_s), ("period", self.period_s)):
+            if not SHORTEST_S <= seconds <= LONGEST_S:
+                raise UsageError(f"{what} {seconds:g} s: must be between {SHORTEST_S:g} s and {LONGEST_S:g} s")
 
 
 def informed(setting: Setting, metadata: Mapping[str, Any]) -> Setting:
