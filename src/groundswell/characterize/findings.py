@@ -149,8 +149,10 @@ def _independent(whole: Characterization) -> tuple[Verdict, str, Estimate, str]:
 @_finding("S5", "few clients make most requests and the shifts", "29 of 2,412 clients make 90 %")
 def _skewed(whole: Characterization) -> tuple[Verdict, str, Estimate, str]:
     clients = whole.clients
-    if clients is None or clients.count < 2 or not clients.gini.known:
+    if clients is None or clients.count < 2:
         return _silent("the trace names no clients")
+    if not clients.gini.known:
+        return _silent("the trace is too short to say how sure the clients' shares are")
     top = max((k for k in clients.explained if k <= 5), default=0)
     explained = clients.explained[top].value if top else np.nan
     part = f"; top {top} explain {explained:.0%}" if np.isfinite(explained) else ""
@@ -221,8 +223,10 @@ def _reasoning_clients(whole: Characterization) -> tuple[Verdict, str, Estimate,
     clients = whole.clients
     if whole.reasoning is None:
         return _silent("the trace has no reasoning tokens")
-    if clients is None or clients.count < 2 or not clients.window_cv_cdf.x.size:
+    if clients is None or clients.count < 2:
         return _silent("the trace names no clients")
+    if not clients.window_cv_cdf.x.size:
+        return _silent("no client sends enough to say how bursty it is")
     calm = float(np.interp(BURSTY_CV, clients.window_cv_cdf.x, clients.window_cv_cdf.y))
     figure = f"{calm:.0%} of requests from clients that are not bursty then"
     if 10 in clients.top_share:
