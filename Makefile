@@ -20,9 +20,10 @@ install: .venv/ready  ## make .venv with the package in it, and compile its kern
 	@$(BIN)/python -m groundswell.cli warm
 	@touch $@
 
-demo: install  ## ten minutes of traffic from an embedded population, into demo/workload.parquet
+demo: install  ## ten minutes of traffic from an embedded population, and a page on what is in it, into demo/
 	@mkdir -p demo
 	$(BIN)/groundswell generate chat-large --clients 1000 --rate 100 --duration 10m --start 14h --seed 1 -o demo/workload.parquet
+	$(BIN)/groundswell characterize demo/workload.parquet --html demo/report.html
 
 test: install  ## the tests
 	$(BIN)/python -m pytest
