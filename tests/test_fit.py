@@ -251,17 +251,19 @@ def test_windows_that_the_trace_covers_in_part_have_its_rate_and_a_note_says_so(
     assert "whole windows" in " ".join(fitted.notes)
 
 
-def test_end_windows_are_not_taken_for_active_in_part() -> None:
+@pytest.mark.parametrize("family", ["gamma", "weibull"])
+def test_end_windows_are_not_taken_for_active_in_part(family: str) -> None:
     """Who sends all the time does so in the few seconds that are covered of a window, too."""
     rng = np.random.default_rng(3)
     n = 2400
-    gap_s = rng.gamma(0.25, 2.0, n)
+    gap_s = rng.gamma(0.25, 1.0, n) if family == "gamma" else rng.weibull(0.55, n)
     arrival_s = 590 + np.cumsum(gap_s * 1240 / gap_s.sum())  # to 1,830 s
     nines = np.full(n, 9, np.int32)
     pool = fit_pool([Workload.from_columns(arrival_s, np.zeros(n, np.uint32), ["a"], nines, nines)], EXACT).pool
     assert pool.window_count == 4
     assert pool.covered_part[0] < 0.02
     assert pool.covered_part[-1] < 0.1
+    assert [pool.families[code] for code in pool.family[0]] == [family] * 4
     client, window = np.zeros(4, np.int64), np.arange(4)
     assert (Shapes(pool, False, True).active_share(pool.family[0].astype(np.int64), client, window) == 1).all()
 

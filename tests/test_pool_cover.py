@@ -18,6 +18,7 @@ from groundswell.clients.cdf import rate_weighted_cdfs
 from groundswell.clients.join import concat
 from groundswell.clients.pool import ClientPool
 from groundswell.compose import compose
+from groundswell.compose.shapes import Shapes
 from groundswell.errors import DataError, UsageError
 from pools import recorded_pool
 
@@ -101,6 +102,16 @@ def test_a_run_covers_what_the_pool_does_unless_told_otherwise(pool: ClientPool)
     assert compose(pool, duration_s=300).metadata["start_s"] == BEGIN_S
     everything = compose(pool, start_s=0, duration_s=2400)
     assert everything.expected_requests == pytest.approx(pool.rate_per_s.sum() * 600)
+
+
+def test_few_requests_in_the_covered_part_do_not_say_that_a_client_was_away() -> None:
+    """Four requests of CV 1.5 span less than their window by chance; 240, which a whole window would hold, would not."""
+    cv, rate_per_s = 1.5, 0.4
+    mean_gap_s = 0.6 / rate_per_s
+    pool = recorded_pool([[rate_per_s, rate_per_s]], cv=cv, parameters=(1 / cv**2, mean_gap_s * cv**2))
+    pool = dataclasses.replace(pool, origin={"covered_s": [590.0, 1200.0]})
+    share = Shapes(pool, False, True).active_share(*np.zeros((2, 2), np.int64), np.arange(2))
+    np.testing.assert_allclose(share, [1.0, 0.6], rtol=1e-6)
 
 
 def test_the_command_covers_what_python_does(pool: ClientPool, tmp_path: Path) -> None:

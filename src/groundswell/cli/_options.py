@@ -47,12 +47,16 @@ Rate = Annotated[
     ),
 ]
 Duration = Annotated[
-    str | None, option("How long, such as 10m, 6h or 14d. If not given: a pool to its end, a law for 10m.", "TIME")
+    str | None,
+    option(
+        "How long, such as 10m, 6h or 14d. If not given: a pool to the end of what it covers, a law for 10m.", "TIME"
+    ),
 ]
 Start = Annotated[
     str | None,
     option(
-        "Where on the clients' clock to begin, such as 9h or 2d9h. If not given: a pool's start, a law's midnight.",
+        "Where on the clients' clock to begin, such as 9h or 2d9h. If not given: where what a pool covers begins, "
+        "a law's midnight.",
         "TIME",
     ),
 ]
