@@ -105,12 +105,12 @@ def test_a_run_covers_what_the_pool_does_unless_told_otherwise(pool: ClientPool)
 
 
 def test_few_requests_in_the_covered_part_do_not_say_that_a_client_was_away() -> None:
-    """Four requests of CV 1.5 span less than their window by chance; 240, which a whole window would hold, would not."""
+    """Four requests of CV 1.5 span less than their window by chance; 240, as a whole window has, would not."""
     cv, rate_per_s = 1.5, 0.4
     mean_gap_s = 0.6 / rate_per_s
     pool = recorded_pool([[rate_per_s, rate_per_s]], cv=cv, parameters=(1 / cv**2, mean_gap_s * cv**2))
     pool = dataclasses.replace(pool, origin={"covered_s": [590.0, 1200.0]})
-    share = Shapes(pool, False, True).active_share(*np.zeros((2, 2), np.int64), np.arange(2))
+    share = Shapes(pool, False, True).active_share(np.zeros(2, np.int64), np.zeros(2, np.int64), np.arange(2))
     np.testing.assert_allclose(share, [1.0, 0.6], rtol=1e-6)
 
 
