@@ -21,7 +21,7 @@ from groundswell.characterize.figures import Series
 from groundswell.errors import OutputError, UsageError
 from groundswell.report import Figure, Section, charts, page, palette, write_figures, write_html
 from groundswell.report.axes import Clock, count, seconds, tokens
-from groundswell.report.export import alone, drawn
+from groundswell.report.files import alone, drawn
 from groundswell.report.palette import on_screen
 from groundswell.report.plot import Line, edges, lines, most_of, series
 from groundswell.stats.fits import Curve

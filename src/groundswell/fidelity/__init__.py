@@ -12,23 +12,27 @@ from groundswell.characterize.figures import ConversationFigures
 from groundswell.characterize.setting import Setting, informed
 from groundswell.errors import DataError
 from groundswell.fidelity import talk
-from groundswell.fidelity.aspects import Points, aspects, points, short_window_s
+from groundswell.fidelity.aspects import Points, aspects, points, short_window_s, span_s
+from groundswell.fidelity.curves import Curves, curves
 from groundswell.fidelity.profile import Profile
 from groundswell.fidelity.resample import Aspect
 from groundswell.stats.folding import folded
 from groundswell.table import Workload
 
-__all__ = ["Aspect", "Candidate", "Comparison", "Points", "Profile", "compare", "held", "profile"]
+__all__ = ["Aspect", "Candidate", "Comparison", "Curves", "Points", "Profile", "compare", "held", "profile"]
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A workload held against the reference: its aspects, and its short windows (input, output) for a picture."""
+    """A workload held against the reference: its aspects, and for a picture its short windows (with mean input, with
+    mean output) and its curves."""
 
     name: str
     requests: int
+    span_s: float
     aspects: tuple[Aspect, ...]
     scatter: tuple[Points, Points]
+    curves: Curves
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +41,10 @@ class Comparison:
 
     reference: str
     requests: int
+    span_s: float
     window_s: float
     scatter: tuple[Points, Points]
+    curves: Curves
     candidates: tuple[Candidate, ...]
 
 
@@ -55,17 +61,15 @@ def compare(
 def held(name: str, a: Profile, candidates: Mapping[str, Profile]) -> Comparison:
     """The comparison of profiles with that of the reference, ``a``."""
     window_s = short_window_s(a)
-    talks = _conversations(a)
-    found = tuple(
-        Candidate(
-            other,
-            b.summary.requests,
-            (*aspects(a, b), *talk.aspects(talks, _conversations(b))),
-            _scatter(b, window_s),
-        )
-        for other, b in candidates.items()
-    )
-    return Comparison(name, a.summary.requests, window_s, _scatter(a, window_s), found)
+    talk_of_a = _conversations(a)
+    found = tuple(_candidate(other, a, b, talk_of_a) for other, b in candidates.items())
+    return Comparison(name, a.summary.requests, span_s(a), window_s, _scatter(a, window_s), curves(a, talk_of_a), found)
+
+
+def _candidate(name: str, a: Profile, b: Profile, talk_of_a: ConversationFigures | None) -> Candidate:
+    talk_of_b = _conversations(b)
+    found = (*aspects(a, b), *talk.aspects(talk_of_a, talk_of_b))
+    return Candidate(name, b.summary.requests, span_s(b), found, _scatter(b, short_window_s(a)), curves(b, talk_of_b))
 
 
 def profile(blocks: Iterable[Workload], name: str, metadata: Mapping[str, Any] | None = None) -> Profile:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.fidelity.profile import GRID, PER_DOUBLING, Profile
-from groundswell.fidelity.resample import REPEATS, Aspect, judged, lost, near
+from groundswell.fidelity.profile import GRID, PER_DOUBLING, Profile, gap_s
+from groundswell.fidelity.resample import LONGEST, REPEATS, Aspect, judged, lost, near, unsaid
 from groundswell.stats.bins import Part
 
 Floats = NDArray[np.float64]
@@ -31,23 +32,17 @@ def aspects(a: Profile, b: Profile) -> Iterator[Aspect]:
     ratio = span_s(b) / span_s(a) if span_s(a) > 0 else np.nan
     window_s = short_window_s(a)
     yield from _arrivals(bins_a, bins_b, window_s, ratio)
-    yield judged("gaps", "KS of inter-arrival times", a.gap.sums.sums, b.gap.sums.sums, _cdf, _ks, ratio)
+    yield judged(
+        "gaps", "KS of inter-arrival times", "share", a.gap.sums.sums, b.gap.sums.sums, _cdf, _ks, ratio, _furthest_gap
+    )
     periods = max(round(span_s(a) / HOURS_6), 1) if 0.9 < ratio < 1.1 else 1
+    by_period = partial(_cdf_by_period, periods=periods)
     for name, one, other in (("input", a.input, b.input), ("output", a.output, b.output)):
         what = f"Wasserstein distance of log {name} tokens" + (", mean of 6-hour periods" if periods > 1 else "")
-        yield judged(
-            f"{name}_lengths",
-            what,
-            one.sums.sums,
-            other.sums.sums,
-            lambda sums: _cdf_by_period(sums, periods),
-            _wasserstein,
-            ratio,
-        )
-    yield judged(
-        "rank_correlation", "rank correlation of input and output", a.joint.sums.sums, b.joint.sums.sums, _spearman,
-        _difference, ratio,
-    )  # fmt: skip
+        key, sums = f"{name}_lengths", (one.sums.sums, other.sums.sums)
+        yield judged(key, what, "shift", *sums, by_period, _wasserstein, ratio, _typical_lengths)
+    what, sums = "rank correlation of input and output", (a.joint.sums.sums, b.joint.sums.sums)
+    yield judged("rank_correlation", what, "difference", *sums, _spearman, _difference, ratio)
     for column, name in ((1, "input"), (2, "output")):
         yield _scatter(points(bins_a, window_s, column), points(bins_b, window_s, column), name, window_s, ratio)
 
@@ -64,22 +59,29 @@ def short_window_s(profile: Profile) -> float:
 
 
 def _arrivals(a: Part, b: Part, window_s: float, ratio: float) -> Iterator[Aspect]:
-    yield judged("rate", "mean rate, requests/s", _rates(a), _rates(b), _rate, _log_ratio, ratio)
-    span = len(a.sums) * a.width_s
-    width_s = max(a.width_s, b.width_s)
-    yield judged(
-        "short_spread",
-        f"spread of the rate in {window_s:g} s windows",
-        _moments(a, (window_s,)),
-        _moments(b, (window_s,)),
-        _spread,
-        _log_ratio,
-        ratio,
-    )
-    scales = tuple(width_s * 2.0**k for k in range(30) if width_s * 2.0**k * 8 * STRETCHES <= span)
-    if scales:
-        what = f"index of dispersion, {scales[0]:g} to {scales[-1]:g} s"
-        yield judged("dispersion", what, _moments(a, scales), _moments(b, scales), _dispersion, _log_ratio, ratio)
+    rates = (_rates(a), _rates(b)) if ratio > 0 else (np.empty(0), np.empty(0))
+    yield judged("rate", "mean rate, requests/s", "ratio", *rates, _rate, _log_ratio, ratio)
+    windows = (_moments(a, (window_s,)), _moments(b, (window_s,)))
+    what = f"spread of the rate in {window_s:g} s windows"
+    yield judged("short_spread", what, "ratio", *windows, _spread, _log_ratio, ratio)
+    scales = sorted(set(scales_s(a)) & set(scales_s(b)))
+    if not scales:
+        yield unsaid("dispersion", "index of dispersion", "ratio")
+        return
+    what = f"index of dispersion, {scales[0]:g} to {scales[-1]:g} s"
+    counts = (_moments(a, scales), _moments(b, scales))
+    yield judged("dispersion", what, "ratio", *counts, _dispersion, _log_ratio, ratio, partial(_furthest_scale, scales))
+
+
+def scales_s(bins: Part) -> list[float]:
+    """The lengths of windows, each twice the last, of which every stretch has at least eight."""
+    span = len(bins.sums) * bins.width_s
+    return [scale for k in range(30) if (scale := bins.width_s * 2.0**k) * 8 * STRETCHES <= span]
+
+
+def dispersion(bins: Part, scales: Sequence[float]) -> Floats:
+    """The index of dispersion within stretches at each of ``scales``, of :func:`scales_s`."""
+    return _dispersion(_moments(bins, scales))
 
 
 def _rates(bins: Part) -> Floats:
@@ -95,7 +97,7 @@ def _rate(sums: Floats) -> Floats:
     return np.asarray([total[0] / total[1]])
 
 
-def _moments(bins: Part, scales: tuple[float, ...]) -> Floats:
+def _moments(bins: Part, scales: Sequence[float]) -> Floats:
     """(m, scales, 3): of each stretch, windows of each scale: how many, their counts, their squared distances from the
     stretch's mean, freed from the loss of a degree of freedom."""
     tables = []
@@ -142,8 +144,31 @@ def _wasserstein(a: Floats, b: Floats) -> float:
     return float(np.nanmean(per_period)) if np.isfinite(per_period).any() else np.nan
 
 
+def _typical_lengths(a: Floats, b: Floats) -> tuple[float, float, float]:
+    """The geometric means, over the periods."""
+    middle = (np.arange(a.shape[1]) + 0.5) * np.log(2.0) / PER_DOUBLING
+    typical = [np.exp(np.mean((np.diff(cdf, axis=1, prepend=0.0) @ middle)[np.isfinite(cdf[:, -1])])) for cdf in (a, b)]
+    return float(typical[0]), float(typical[1]), np.nan
+
+
+def _furthest_gap(a: Floats, b: Floats) -> tuple[float, float, float]:
+    """The shares of gaps up to where they differ most, and where that is."""
+    at = int(np.abs(a - b).argmax())
+    return float(a[at]), float(b[at]), gap_s(at + 1)
+
+
 def _log_ratio(a: Floats, b: Floats) -> float:
-    return float(np.nanmax(np.abs(np.log(b / a)))) if a.shape == b.shape else np.nan
+    apart = np.abs(np.log(b / a))
+    return float(apart[np.isfinite(apart)].max(initial=0.0)) if np.isfinite(apart).any() else np.nan
+
+
+def _furthest_scale(scales: Sequence[float], a: Floats, b: Floats) -> tuple[float, float, float]:
+    """The figures at the scale where their ratio is largest, and which that is."""
+    apart = np.abs(np.log(b / a))
+    if not np.isfinite(apart).any():
+        return np.nan, np.nan, np.nan
+    at = int(np.argmax(np.where(np.isfinite(apart), apart, -1.0)))
+    return float(a[at]), float(b[at]), scales[at]
 
 
 def _difference(a: Floats, b: Floats) -> float:
@@ -182,7 +207,7 @@ def _scatter(a: Points, b: Points, name: str, window_s: float, ratio: float) -> 
     what = f"energy distance of rate against mean {name}, {window_s:g} s windows"
     key = f"joint_{name}"
     if min(a.stretch.size, b.stretch.size) < 2 * STRETCHES:
-        return Aspect(key, what, np.nan, np.nan, np.nan, np.nan)
+        return unsaid(key, what, "cloud")
     one, other = _standard(a, a), _standard(a, b)
     within = _distances(one, one)
     uniform = np.full(len(one), 1 / len(one))
@@ -192,11 +217,17 @@ def _scatter(a: Points, b: Points, name: str, window_s: float, ratio: float) -> 
     random = np.random.default_rng(len(one))
     noise = []
     for _ in range(REPEATS):
-        u, v = (_weights(a.stretch, round(STRETCHES * r), random) for r in (1.0, ratio))
+        u, v = (_weights(a.stretch, round(STRETCHES * r), random) for r in (1.0, min(ratio, LONGEST)))
         noise.append(np.sqrt(max(float(-(u - v) @ within @ (u - v)), 0.0)))
-    first, second_figure = (float(np.corrcoef(p.rate_per_s, p.mean_tokens)[0, 1]) for p in (a, b))
+    first, second_figure = (_correlation(points) for points in (a, b))
     distance = float(np.sqrt(max(energy, 0.0)))
-    return Aspect(key, what, first, second_figure, distance, lost(STRETCHES) * float(np.quantile(noise, 0.95)))
+    limit = lost(STRETCHES) * float(np.quantile(noise, 0.95))
+    return Aspect(key, what, first, second_figure, distance, limit, "cloud")
+
+
+def _correlation(points: Points) -> float:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.corrcoef(points.rate_per_s, points.mean_tokens)[0, 1])
 
 
 def _standard(reference: Points, points: Points) -> Floats:

@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 PER_DOUBLING = 8
 """Buckets of the gaps and lengths to a doubling: 9 % each."""
 GAPS = 48 * PER_DOUBLING
-"""Buckets of gaps, from 2⁻²⁰ s on."""
+"""Buckets of gaps, from :data:`SHORTEST_GAP_S` on, in which the shorter ones are too."""
+SHORTEST_GAP_S = 2.0**-20
 LENGTHS = 24 * PER_DOUBLING
 """Buckets of lengths, from 1 token on; those of 0 tokens count as 1."""
 GRID = 40
@@ -35,6 +36,11 @@ def _buckets(values: Any, lowest: Any, most: Any, per_doubling: Any) -> Any:
         place = np.int64(np.floor(np.log2(max(values[i], lowest) / lowest) * per_doubling))
         out[i] = min(max(place, 0), most - 1)
     return out
+
+
+def gap_s(bucket: int) -> float:
+    """Where a bucket of gaps begins."""
+    return float(SHORTEST_GAP_S * 2.0 ** (bucket / PER_DOUBLING))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,4 +115,4 @@ def _gaps(at_s: Floats) -> Histograms:
     """Each gap at the time of its end."""
     if at_s.size < 2:
         return Histograms()
-    return Histograms.of(at_s[1:], _buckets(np.diff(at_s), 2.0**-20, GAPS, PER_DOUBLING), GAPS)
+    return Histograms.of(at_s[1:], _buckets(np.diff(at_s), SHORTEST_GAP_S, GAPS, PER_DOUBLING), GAPS)

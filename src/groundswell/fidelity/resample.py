@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Statistic = Callable[[Floats], Floats]
 Distance = Callable[[Floats, Floats], float]
+Shown = Callable[[Floats, Floats], tuple[float, float, float]]
+"""The figure of each, and where the two differ most."""
+Kind = Literal["ratio", "share", "shift", "difference", "cloud"]
 
 REPEATS = 200
+LONGEST = 16.0
+"""The second of a pair of draws is at most so many times as long as the first: its noise hardly counts then."""
 FEWEST = 8
 """From fewer stretches nothing is said of noise."""
 
@@ -22,8 +29,15 @@ FEWEST = 8
 class Aspect:
     """One way in which two workloads can differ.
 
-    ``reference`` and ``candidate`` are its figure in each (nan where it is a whole curve), ``distance`` how far apart
-    they are, and ``noise`` the distance that 95 % of pairs of draws from the reference stay below.
+    ``distance`` is how far apart they are, and ``noise`` the distance that 95 % of pairs of draws from the reference
+    stay below. ``reference`` and ``candidate`` are a figure of each; of whole curves, that ``at`` the place where they
+    differ most. ``kind`` says what the distance is:
+
+    - ``ratio``: the logarithm of the figures' ratio;
+    - ``share``: the largest difference of two distributions, and the figures are the shares up to ``at``;
+    - ``shift``: how far the logarithms of lengths must be moved on average, and the figures are geometric means;
+    - ``difference``: the difference of the figures, which are in ``unit``;
+    - ``cloud``: the energy distance in standard deviations of the reference; the figures are correlations.
     """
 
     key: str
@@ -32,34 +46,50 @@ class Aspect:
     candidate: float
     distance: float
     noise: float
+    kind: Kind = "difference"
+    at: float = math.nan
+    unit: str = ""
+    verdict: str = field(init=False)
+    """Whether the sampling noise explains the distance."""
 
-    @property
-    def verdict(self) -> str:
-        """Whether the sampling noise explains the distance."""
-        if not np.isfinite(self.distance) or not np.isfinite(self.noise):
-            return "cannot be said"
-        return "indistinguishable" if self.distance <= self.noise else "differs"
+    def __post_init__(self) -> None:
+        known = math.isfinite(self.distance) and math.isfinite(self.noise)
+        explained = "indistinguishable" if self.distance <= self.noise else "differs"
+        object.__setattr__(self, "verdict", explained if known else "cannot be said")
+
+
+def unsaid(key: str, what: str, kind: Kind) -> Aspect:
+    """An aspect of which there is too little to say anything."""
+    return Aspect(key, what, math.nan, math.nan, math.nan, math.nan, kind)
+
+
+def single(a: Floats, b: Floats) -> tuple[float, float, float]:
+    """The figures of statistics that are one number each."""
+    return float(a.item()), float(b.item()), math.nan
 
 
 def judged(
-    key: str, what: str, a: Floats, b: Floats, statistic: Statistic, distance: Distance, span_ratio: float
+    key: str,
+    what: str,
+    kind: Kind,
+    a: Floats,
+    b: Floats,
+    statistic: Statistic,
+    distance: Distance,
+    span_ratio: float,
+    shown: Shown = single,
 ) -> Aspect:
     """The aspect ``key`` of sums per stretch, ``a`` (m, …) of the reference and ``b`` (n, …) of the candidate.
 
     The candidate covers ``span_ratio`` times the reference's time, so the second of each pair of draws does too.
     """
+    if not a.size or not b.size:
+        return unsaid(key, what, kind)
     with np.errstate(divide="ignore", invalid="ignore"):
         first, second = statistic(a), statistic(b)
+        reference, candidate, at = shown(first, second)
         noise = noise_of(a, statistic, distance, span_ratio)
-        scalar = first.size == 1 and second.size == 1
-        return Aspect(
-            key,
-            what,
-            float(first.item()) if scalar else np.nan,
-            float(second.item()) if scalar else np.nan,
-            distance(first, second),
-            noise,
-        )
+        return Aspect(key, what, reference, candidate, distance(first, second), noise, kind, at)
 
 
 def noise_of(a: Floats, statistic: Statistic, distance: Distance, span_ratio: float) -> float:
@@ -68,7 +98,7 @@ def noise_of(a: Floats, statistic: Statistic, distance: Distance, span_ratio: fl
     if m < FEWEST:
         return np.nan
     random = np.random.default_rng(m)
-    size = max(round(m * span_ratio), FEWEST)
+    size = max(round(m * min(span_ratio, LONGEST)), FEWEST)
     drawn = [distance(statistic(a[near(m, m, random)]), statistic(a[near(m, size, random)])) for _ in range(REPEATS)]
     return lost(m) * float(np.nanquantile(drawn, 0.95)) if np.isfinite(drawn).any() else np.nan
 

@@ -21,15 +21,18 @@ def aspects(a: ConversationFigures | None, b: ConversationFigures | None) -> Ite
         return
     if a is None or b is None:
         side = "reference" if a is None else "candidate"
-        yield Aspect("multi_turn", f"conversations: the {side} names none", np.nan, np.nan, np.nan, np.nan)
+        first, second = (np.nan if one is None else one.multi_turn_share.value for one in (a, b))
+        what = f"conversations: the {side} names none"
+        yield Aspect("multi_turn", what, first, second, np.nan, np.nan, unit="share")
         return
-    yield _aspect("multi_turn", "share of requests in conversations", a.multi_turn_share, b.multi_turn_share)
-    yield _aspect("turns", "turns of a conversation", a.mean_turns, b.mean_turns)
-    yield _aspect("turn_gap_p50", "inter-turn time, median s", a.gap_p50, b.gap_p50)
-    yield _aspect("turn_gap_p90", "inter-turn time, p90 s", a.gap_p90, b.gap_p90)
-    yield _aspect("growth", "growth of input per turn, tokens", a.growth_per_turn, b.growth_per_turn)
+    share = "share of requests in conversations of several turns"
+    yield _aspect("multi_turn", share, "share", a.multi_turn_share, b.multi_turn_share)
+    yield _aspect("turns", "mean turns of those conversations", "", a.mean_turns, b.mean_turns)
+    yield _aspect("turn_gap_p50", "inter-turn time, median", "s", a.gap_p50, b.gap_p50)
+    yield _aspect("turn_gap_p90", "inter-turn time, 90th percentile", "s", a.gap_p90, b.gap_p90)
+    yield _aspect("growth", "growth of the input from turn to turn", "tokens", a.growth_per_turn, b.growth_per_turn)
 
 
-def _aspect(key: str, what: str, a: Estimate, b: Estimate) -> Aspect:
+def _aspect(key: str, what: str, unit: str, a: Estimate, b: Estimate) -> Aspect:
     noise = float(np.hypot(a.high - a.low, b.high - b.low)) / 2
-    return Aspect(key, what, a.value, b.value, abs(b.value - a.value), noise)
+    return Aspect(key, what, a.value, b.value, abs(b.value - a.value), noise, unit=unit)

@@ -27,12 +27,21 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """A cell of a table that judges: its ``kind`` (``yes``, ``no`` or ``open``) gives the colour."""
+
+    kind: str
+    symbol: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A small table: the first column names the row."""
 
     title: str
     head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Verdict]]
     note: str = ""
 
 

@@ -16,7 +16,7 @@ from importlib.resources import files
 
 from groundswell._version import __version__
 from groundswell.report import palette
-from groundswell.report.figure import Fact, Figure, Section, Table
+from groundswell.report.figure import Fact, Figure, Section, Table, Verdict
 
 WIDE_TABLE = 5
 """A table of at least so many columns becomes a list of rows on a phone."""
@@ -128,11 +128,17 @@ def _links(sections: Sequence[Section]) -> str:
     return "".join(f'<a href="#{section.key}">{escape(section.title)}</a>' for section in sections)
 
 
-def _row(given: Table, row: Sequence[str]) -> str:
+def verdict_cell(given: Verdict) -> str:
+    """A cell that judges, in its colour."""
+    return f'<td class="verdict {given.kind}"><span aria-hidden="true">{given.symbol}</span>{escape(given.text)}</td>'
+
+
+def _row(given: Table, row: Sequence[str | Verdict]) -> str:
     first, *rest = row
-    labels = given.head[1:]
+    assert isinstance(first, str)  # noqa: S101 (the first column names the row)
     cells = "".join(
-        f'<td data-label="{escape(label)}">{escape(cell)}</td>' for label, cell in zip(labels, rest, strict=True)
+        verdict_cell(cell) if isinstance(cell, Verdict) else f'<td data-label="{escape(label)}">{escape(cell)}</td>'
+        for label, cell in zip(given.head[1:], rest, strict=True)
     )
     return f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from groundswell.report import words
 from groundswell.report.axes import Clock
+from groundswell.report.figure import Verdict
+from groundswell.report.html import verdict_cell
 from groundswell.units import show_count, show_duration
 
 if TYPE_CHECKING:
@@ -102,13 +104,12 @@ def _findings(findings: Sequence[Finding]) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    kind, symbol = VERDICTS[finding.verdict]
     silent = finding.figure == "–"
     rule = "" if silent else f"<small>{escape(finding.why)}</small>"
     return (
         f"<tr{' class=silent' if silent else ''}>"
         f'<th scope="row"><span class="key">{escape(finding.key)}</span>{escape(finding.statement)}{rule}</th>'
-        f'<td class="verdict {kind}"><span aria-hidden="true">{symbol}</span>{escape(finding.verdict)}</td>'
+        f"{verdict_cell(Verdict(*VERDICTS[finding.verdict], finding.verdict))}"
         f'<td data-label="this trace">{escape(finding.why if silent else finding.figure)}</td>'
         f'<td data-label="the paper">{escape(finding.paper)}</td></tr>'
     )

@@ -1,0 +1,88 @@
+"""``groundswell compare``: how far workloads are from a reference, against the noise of redrawing that."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from groundswell.cli import _options as take
+from groundswell.cli._traces import open_trace, say_reading, through
+from groundswell.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundswell.fidelity import Comparison
+    from groundswell.fidelity.profile import Profile
+    from groundswell.formats.reading import Trace
+
+WIDTHS = (80, 110)
+"""Of the text: at least, however narrow the terminal is, and at most."""
+
+Candidates = Annotated[
+    list[Path], typer.Argument(metavar="CANDIDATE...", show_default=False, help="The traces to hold against it.")
+]
+
+
+def compare(
+    reference: take.TraceFile,
+    candidates: Candidates,
+    json: take.Json = False,
+    html: take.HtmlPage = None,
+    figures: take.FiguresFolder = None,
+    from_: take.From = None,
+    columns: take.Map = None,
+    time_unit: take.TimeUnit = None,
+    bad_rows: take.BadRows = "stop",
+    dequantise: take.Dequantise = False,
+) -> None:
+    """Say how far traces are from a reference, aspect by aspect, against the noise of drawing that again.
+
+    --format, --map and --time-unit are for the reference; candidates are read as their content says.
+    """
+    from groundswell.characterize.as_json import as_json
+    from groundswell.fidelity import held
+    from groundswell.fidelity.text import describe
+    from groundswell.whole_file import check_place
+
+    if html is not None:
+        check_place(html)
+    names = [str(path) for path in candidates]
+    if len(set(names)) < len(names):
+        raise UsageError(f"{max(names, key=names.count)}: is given twice")
+    # All are opened before the first is read, so that a wrong name shows itself at once.
+    against = open_trace(reference, from_, columns, time_unit, bad_rows=bad_rows, dequantise=dequantise)
+    others = [open_trace(path, bad_rows=bad_rows, dequantise=dequantise) for path in candidates]
+    profile = _profile(against, reference)
+    profiles = [_profile(trace, path) for trace, path in zip(others, candidates, strict=True)]
+    comparison = held(str(reference), profile, dict(zip(names, profiles, strict=True)))
+    if json:
+        sys.stdout.write(as_json(comparison).decode())
+    else:
+        least, most = WIDTHS
+        print(describe(comparison, min(max(shutil.get_terminal_size((most, 24)).columns, least), most)))
+    _draw(comparison, html, figures)
+
+
+def _profile(trace: Trace, path: Path) -> Profile:
+    from groundswell.fidelity import profile
+
+    found = through(trace, f"reading {path.name}", lambda blocks: profile(blocks, str(path), trace.metadata))
+    say_reading(trace)
+    return found
+
+
+def _draw(comparison: Comparison, html: Path | None, figures: Path | None) -> None:
+    """The page and the pictures that were asked for."""
+    if html is None and figures is None:
+        return
+    from groundswell.report.comparison import write_figures, write_html
+
+    if html is not None:
+        write_html(comparison, html)
+        print(f"wrote {html}", file=sys.stderr)
+    if figures is not None:
+        write_figures(comparison, figures)
+        print(f"wrote the figures to {figures}", file=sys.stderr)
