@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from comparing import few, poisson
 from groundswell.errors import DataError
-from groundswell.fidelity import compare, profile
+from groundswell.fidelity import compare, profile, said
 from groundswell.fidelity.aspects import aspects
 from groundswell.fidelity.resample import Aspect
+from groundswell.fidelity.text import describe
 from groundswell.table import Workload
-
-
-def poisson(seed: int, n: int = 6_000, rate_per_s: float = 5.0, median_tokens: float = 400.0) -> Workload:
-    random = np.random.default_rng(seed)
-    return Workload.from_columns(
-        np.cumsum(random.exponential(1 / rate_per_s, n)),
-        np.zeros(n, np.uint32),
-        ("all",),
-        (median_tokens * random.lognormal(0, 1, n)).astype(np.int32),
-        random.exponential(200, n).astype(np.int32),
-    )
 
 
 def of(reference: Workload, candidate: Workload) -> dict[str, Aspect]:
@@ -44,6 +36,7 @@ def test_a_higher_rate_is_told_and_nothing_else() -> None:
     found = of(poisson(1, 12_000), poisson(2, 12_000, rate_per_s=6.0))
     assert found["rate"].verdict == "differs"
     assert found["rate"].distance == pytest.approx(np.log(6 / 5), abs=0.05)
+    assert said.apart(found["rate"]) in {f"{percent} % higher" for percent in range(15, 26)}
     assert found["input_lengths"].verdict == "indistinguishable"
 
 
@@ -51,7 +44,18 @@ def test_longer_prompts_are_told_by_their_factor() -> None:
     found = of(poisson(1, 12_000), poisson(2, 12_000, median_tokens=440.0))
     assert found["input_lengths"].verdict == "differs"
     assert found["input_lengths"].distance == pytest.approx(np.log(1.1), abs=0.03)
+    assert found["input_lengths"].reference == pytest.approx(400, rel=0.05)
+    assert found["input_lengths"].candidate == pytest.approx(440, rel=0.05)
     assert found["output_lengths"].verdict == "indistinguishable"
+
+
+def test_lengths_that_spread_both_ways_are_moved_and_not_longer() -> None:
+    reference = poisson(1, 12_000)
+    random = np.random.default_rng(2)
+    wider = (reference.input_tokens * random.choice([0.5, 2.0], 12_000)).astype(np.int32)
+    found = of(reference, Workload(reference.frame.with_columns(input_tokens=wider)))["input_lengths"]
+    assert found.verdict == "differs"
+    assert said.apart(found).startswith("moved by ")
 
 
 def test_bursts_are_told() -> None:
@@ -82,12 +86,64 @@ def test_long_prompts_in_busy_seconds_are_told_though_every_margin_agrees() -> N
 
 def test_a_fold_of_parts_is_the_fold_of_the_whole() -> None:
     whole, cuts = poisson(5, 3_000), (0, 1, 2, 700, 701, 3_000)
-    parts = [Workload(whole.frame[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [Workload(whole.frame[a:b]) for a, b in pairwise(cuts)]
     one, other = profile([whole], "whole"), profile(parts, "parts")
     np.testing.assert_allclose(one.bins.whole.sums, other.bins.whole.sums)
     for name in ("gap", "input", "output", "joint"):
         a, b = getattr(one, name).sums, getattr(other, name).sums
         np.testing.assert_allclose(a.sums, b.sums)
+
+
+def test_curves_are_those_of_the_law() -> None:
+    found = compare([poisson(1, 40_000)], {"b": [poisson(2, 40_000)]}).curves
+    gaps = 1 - np.exp(-5.0 * found.gaps.x)
+    assert np.abs(found.gaps.y - gaps).max() < 5 * np.sqrt(0.25 / 40_000) + 1e-9
+    whole = np.ceil(found.output.x)  # of whole numbers, those below x
+    assert np.abs(found.output.y - (1 - np.exp(-whole / 200))).max() < 5 * np.sqrt(0.25 / 40_000)
+    np.testing.assert_allclose(found.dispersion.y, 1.0, atol=5 * np.sqrt(2 / 500))
+    for curve in (found.gaps, found.input, found.output, found.dispersion):
+        assert 1 < curve.x.size <= 200
+        assert (np.diff(curve.x) > 0).all()
+
+
+SIZES = {"one": poisson(1, 1), "two": few(), "at once": poisson(1, 40, rate_per_s=1e12), "short": poisson(2, 60)}
+SIZES |= {"usual": poisson(3), "sparse": poisson(4, 300, rate_per_s=1e-3)}
+
+
+@pytest.mark.parametrize("reference", list(SIZES))
+def test_workloads_of_any_size_can_be_compared(reference: str) -> None:
+    found = compare([SIZES[reference]], {name: [workload] for name, workload in SIZES.items()}, reference)
+    text = describe(found, 80)
+    assert "nan" not in text
+    assert "inf" not in text
+    assert {name: candidate.requests for name, candidate in zip(SIZES, found.candidates, strict=True)} == {
+        name: len(workload) for name, workload in SIZES.items()
+    }
+    same = next(candidate for candidate in found.candidates if candidate.name == reference)
+    assert {aspect.verdict for aspect in same.aspects} <= {"indistinguishable", "cannot be said"}
+
+
+def test_a_comparison_is_read_in_80_columns() -> None:
+    found = compare([poisson(1)], {"same": [poisson(2)], "other": [poisson(3, rate_per_s=15.0, median_tokens=2e4)]})
+    lines = describe(found, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "indistinguishable at this sample size in " in " ".join(lines)
+    assert any(line.startswith("✗ mean rate") and "3× higher" in line for line in lines)
+
+
+def test_a_figure_and_its_distance_are_said_in_its_own_meaning() -> None:
+    def told(kind: str, a: float, b: float, distance: float, unit: str = "", key: str = "turns") -> tuple[str, str]:
+        aspect = Aspect(key, "", a, b, distance, 0.01, kind, unit=unit)  # type: ignore[arg-type]
+        return said.figure(aspect, b), said.apart(aspect)
+
+    assert told("share", 0.44, 0.45, 0.012, key="gaps") == ("45 %", "1.2 points more")
+    assert told("shift", 400.0, 200.0, np.log(2)) == ("200", "2× shorter")
+    assert told("shift", 400.0, 400.0, 0.0) == ("400", "the same")
+    assert told("difference", 0.1, -0.02, 0.12) == ("−0.02", "0.12 lower")
+    assert told("difference", 90.0, 30.0, 60.0, "s") == ("30 s", "1m lower")
+    assert told("difference", 0.5, 0.25, 0.25, "share") == ("25 %", "25 points lower")
+    assert told("cloud", 0.2, 0.0, 0.31) == ("0", "0.31 SD apart")
+    assert told("difference", 0.5, np.nan, np.nan, "share") == ("–", "candidate has none")
 
 
 def test_too_short_for_a_verdict_is_said() -> None:

@@ -60,11 +60,16 @@ def apart(aspect: Aspect) -> str:
     '3× higher'
     """
     if not math.isfinite(aspect.distance):
-        return "–"
+        return _lacking(aspect)
     if aspect.distance == 0:
         return "the same"
     size, way = _size(aspect, aspect.distance, aspect.candidate < aspect.reference), direction(aspect)
     return f"{size} {way}" if aspect.kind != "shift" or way != "moved" else f"moved by {size}"
+
+
+def _lacking(aspect: Aspect) -> str:
+    known = (math.isfinite(aspect.reference), math.isfinite(aspect.candidate))
+    return {(True, False): "candidate has none", (False, True): "reference has none"}.get(known, "–")
 
 
 def direction(aspect: Aspect) -> str:

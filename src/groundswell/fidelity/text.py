@@ -19,8 +19,9 @@ def describe(comparison: Comparison, width: int = 100) -> str:
     lines = [reference]
     rows = [[_row(aspect) for aspect in candidate.aspects] for candidate in comparison.candidates]
     widths = [max(len(row[i]) for row in [_HEAD, *(row for some in rows for row in some)]) for i in range(len(_HEAD))]
+    between = "  " if 2 * len(widths) - 3 + sum(widths) <= width else " "
     for candidate, own in zip(comparison.candidates, rows, strict=True):
-        lines += ["", *_candidate(candidate, width), *(_line(row, widths) for row in [_HEAD, *own])]
+        lines += ["", *_candidate(candidate, width), *(_line(row, widths, between) for row in [_HEAD, *own])]
     marks = "   ".join(f"{said.MARKS[verdict]} {words}" for verdict, words in _MARKED.items())
     legend = (
         "apart: how far the candidate is from the reference; of a curve, where the two differ most. "
@@ -58,6 +59,6 @@ def _row(aspect: Aspect) -> tuple[str, ...]:
     )
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+def _line(row: Sequence[str], widths: Sequence[int], between: str) -> str:
     cells = [c.ljust(w) if i in _LEFT else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-    return f"{cells[0]} {'  '.join(cells[1:])}".rstrip()
+    return f"{cells[0]} {between.join(cells[1:])}".rstrip()

@@ -58,7 +58,7 @@ def names(comparison: Comparison) -> list[str]:
     needed = next((k for k in range(1, 12) if len({parts[-k:] for parts in paths}) == len(paths)), 12)
     ends = ["/".join(parts[-needed:]) for parts in paths]
     reference = words.short(PurePath(comparison.reference).name or comparison.reference, 60)
-    return [reference, *words.labels(ends, 40)]
+    return [reference, *words.labels([REFERENCE, *ends], 40)[1:]]
 
 
 def sections(comparison: Comparison) -> list[Section]:
@@ -76,7 +76,7 @@ def _summary(comparison: Comparison) -> str:
     reference, *others = names(comparison)
     lead = (
         f"The reference is {reference}: {_size(comparison.requests, comparison.span_s)}. A candidate is off in an "
-        "aspect where it is further from the reference than 95 % of pairs of draws from the reference are from one another."
+        "aspect where it is further from the reference than 95 % of pairs of draws from the reference are apart."
     )
     rows = "".join(map(_line, others, comparison.candidates))
     return (
@@ -252,9 +252,13 @@ def _overlaid(
         return
     begins = [float(line.x[line.y > LEAST_SHARE][0]) for line in lines if (line.y > LEAST_SHARE).any()]
     lines = [line.beyond(min(begins, default=0.0)) for line in lines]
-    requests = [comparison.requests, *(candidate.requests for candidate in comparison.candidates)]
-    least, most = show_count(min(requests)), show_count(max(requests))
-    n = f"{least} requests each" if least == most else f"{least} to {most} requests each"
+    requests = {REFERENCE: comparison.requests}
+    requests |= {name: candidate.requests for name, candidate in zip(others, comparison.candidates, strict=True)}
+    counts = [requests[line.name] for line in lines]
+    least, most = show_count(min(counts)), show_count(max(counts))
+    n = f"{least} requests{' each' if len(counts) > 1 else ''}" if least == most else f"{least} to {most} requests each"
+    if len(lines) == 1:
+        caption += f" Only {'the reference' if lines[0].name == REFERENCE else lines[0].name} has this."
     yield Figure(f"curve-{which.replace('_', '-')}", heading, caption, n, plot.lines(lines, x, y, level))
 
 
