@@ -142,6 +142,8 @@ def test_a_figure_and_its_distance_are_said_in_its_own_meaning() -> None:
     assert told("difference", 0.1, -0.02, 0.12) == ("−0.02", "0.12 lower")
     assert told("difference", 90.0, 30.0, 60.0, "s") == ("30 s", "1m lower")
     assert told("difference", 0.5, 0.25, 0.25, "share") == ("25 %", "25 points lower")
+    assert said.noise(Aspect("rate", "", 5.0, 4.0, 0.3, np.log(5 / 4), "ratio")) == "20 %"
+    assert said.noise(Aspect("rate", "", 5.0, 6.0, 0.3, np.log(5 / 4), "ratio")) == "25 %"
     assert told("cloud", 0.2, 0.0, 0.31) == ("0", "0.31 SD apart")
     assert told("difference", 0.5, np.nan, np.nan, "share") == ("–", "candidate has none")
 

@@ -24,7 +24,7 @@ REFERENCE = "reference"
 MOST_DOTS = 30_000
 """Of all scatter plots together, so that a page of many candidates stays small."""
 OUTERMOST = 0.004
-"""The share of short windows, of extreme means, that are beyond the axes of scatter plots."""
+"""The share of short windows, of extreme rates or of extreme means, that are beyond the axes of scatter plots."""
 LEAST_SHARE = 0.002
 """Distributions are drawn from where one has so much, since the very shortest would take half of the axis."""
 KINDS = {"indistinguishable": "yes", "differs": "no", "cannot be said": "open"}
@@ -146,7 +146,8 @@ def _all_aspects(comparison: Comparison, others: Sequence[str]) -> Figure:
     return Figure(
         "aspects-all",
         "All aspects",
-        "The distance from the reference over the noise: left of 1, on green, sampling noise explains it.",
+        "The distance from the reference over the noise: left of 1, on green, sampling noise explains it. "
+        f"What is nearer than {plot.LEAST:g} is drawn there.",
         f"{show_count(comparison.requests)} requests of the reference",
         plot.apart(given, others, [_colour(i) for i in range(len(others))], "distance over noise"),
     )
@@ -272,7 +273,7 @@ def _joint(comparison: Comparison, others: Sequence[str]) -> Section:
         f"Each dot is a window of {words.duration(comparison.window_s)}: its rate and the mean length of its requests. "
         "A generator that draws lengths without regard to who sends them loses how the two move together (ServeGen, "
         "figure 19). Lines go through the medians of windows of about the same rate; "
-        f"the {words.share(OUTERMOST)} of windows with the most extreme means are beyond the axes.",
+        f"the {words.share(OUTERMOST)} of windows with the most extreme rates or means are beyond the axes.",
         figures=[
             figure
             for i in range(len(others))
@@ -294,13 +295,14 @@ def _scatter(comparison: Comparison, i: int, candidate: str, column: int, name: 
     everything = [reference, *(other.scatter[column] for other in comparison.candidates)]
     rate = np.concatenate([points.rate_per_s for points in everything])
     mean = np.concatenate([points.mean_tokens for points in everything])
-    within = (rate, np.quantile(mean, (OUTERMOST / 2, 1 - OUTERMOST / 2)))
+    ends = (OUTERMOST / 2, 1 - OUTERMOST / 2)
+    within = (np.quantile(rate, ends), np.quantile(mean, ends))
     return Figure(
         f"together-{i + 1}-{name}",
         f"Rate and mean {name}: {candidate}",
         _correlations(comparison.candidates[i], f"joint_{name}"),
         " and ".join(words.count(dots.x.size, "window") for dots in both),
-        plot.cloud(both, axes.count("requests per second"), axes.tokens(f"mean {name} tokens", log=True), within),
+        plot.cloud(both, axes.count("requests per second", log=True), axes.tokens(f"mean {name} tokens"), within),
     )
 
 

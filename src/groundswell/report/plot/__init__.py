@@ -5,7 +5,7 @@ person points, an invisible reading says the values there; dragging moves along 
 held, so that it scrolls the page otherwise.
 """
 
-from groundswell.report.plot.apart import Apart, apart
+from groundswell.report.plot.apart import LEAST, Apart, apart
 from groundswell.report.plot.bars import bars, edges, histogram, most_of
 from groundswell.report.plot.cloud import Dots, cloud
 from groundswell.report.plot.dots import intervals
@@ -13,6 +13,6 @@ from groundswell.report.plot.lines import READER, Level, Line, band, curve, line
 from groundswell.report.plot.week import week
 
 __all__ = [
-    "READER", "Apart", "Dots", "Level", "Line", "apart", "band", "bars", "cloud", "curve", "edges", "histogram",
-    "intervals", "lines", "most_of", "series", "week",
+    "LEAST", "READER", "Apart", "Dots", "Level", "Line", "apart", "band", "bars", "cloud", "curve", "edges",
+    "histogram", "intervals", "lines", "most_of", "series", "week",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from groundswell.report.figure import Spec
 
@@ -27,6 +28,20 @@ def chart(title: str, layers: list[Spec], height: int = HEIGHT) -> Spec:
     base: Spec = {"$schema": SCHEMA, "width": "container", "height": height}
     base["autosize"] = {"type": "fit-x", "contains": "padding"}
     return base | ({"title": {"text": title}} if title else {}) | {"layer": layers}
+
+
+def legend(names: Sequence[str], colours: Sequence[str], dashes: Sequence[Sequence[int]]) -> Spec:
+    """A layer of lines of one point each, which are not to be seen but in the legend: the names of all lines."""
+    # As many columns as fit beside one another. This is asked of the chart's place, and not of the chart's own width,
+    # which follows from the legend's.
+    needed = 40 + 7 * max(map(len, names))
+    columns = {"expr": f"max(1, floor(((containerSize() || [])[0] || 620) / {needed}))"}
+    key = {"field": "s", "type": "nominal", "legend": {"columns": columns, "symbolType": "stroke"}}
+    looks = {
+        "color": key | {"scale": {"domain": names, "range": list(colours)}},
+        "strokeDash": key | {"scale": {"domain": names, "range": [list(dash) for dash in dashes]}},
+    }
+    return {"data": {"values": [{"s": name} for name in names]}, "mark": "line", "encoding": looks}
 
 
 def told(column: str, title: str) -> Spec:

@@ -11,7 +11,7 @@ import numpy as np
 from groundswell.report import words
 from groundswell.report.axes import Axis
 from groundswell.report.figure import Spec
-from groundswell.report.plot.chart import HEIGHT, ZOOM, chart, short
+from groundswell.report.plot.chart import HEIGHT, ZOOM, chart, legend, short
 from groundswell.stats.fits import Floats
 
 STEPS = 9
@@ -37,14 +37,15 @@ def cloud(given: Sequence[Dots], x: Axis, y: Axis, within: tuple[Floats, Floats]
         channel["scale"]["padding"] = 8
     layers = [_dots(dots, x, y, channels) for dots in given]
     layers += [_middle(dots, x, y, channels) for dots in given if dots.x.size >= FEWEST * STEPS]
-    layers.append(_legend(given))
+    names = words.labels([dots.name for dots in given])
+    layers.append(legend(names, [dots.colour for dots in given], [(1, 0)] * len(given)))
     layers[0] = layers[0] | {"params": [ZOOM]}
     return chart(y.title, layers, HEIGHT + 50)
 
 
 def _dots(dots: Dots, x: Axis, y: Axis, channels: dict[str, Any]) -> Spec:
     rows = [{"x": short(a), "y": short(b)} for a, b in zip(x.drawn(dots.x), y.drawn(dots.y), strict=True)]
-    mark: Spec = {"type": "point", "size": 14, "clip": True, "opacity": 0.4, "fill": dots.colour}
+    mark: Spec = {"type": "point", "size": 14, "clip": True, "aria": False, "opacity": 0.4, "fill": dots.colour}
     mark |= {"strokeWidth": 0}
     told = [
         {"field": field, "type": "quantitative", "title": axis.title, "format": ",.3~r"}
@@ -61,12 +62,3 @@ def _middle(dots: Dots, x: Axis, y: Axis, channels: dict[str, Any]) -> Spec:
     mark = {"type": "line", "stroke": dots.colour, "strokeWidth": 2.6, "strokeJoin": "round", "clip": True}
     encoding = {"x": {"field": "x"} | channels["x"], "y": {"field": "y"} | channels["y"]}
     return {"data": {"values": rows}, "mark": mark, "encoding": encoding}
-
-
-def _legend(given: Sequence[Dots]) -> Spec:
-    """A layer that shows nothing but its legend."""
-    names = words.labels([dots.name for dots in given])
-    key = {"field": "s", "type": "nominal", "legend": {"symbolType": "stroke", "columns": 1}}
-    colours = [dots.colour for dots in given]
-    looks = {"color": key | {"scale": {"domain": names, "range": colours}}}
-    return {"data": {"values": [{"s": name} for name in names]}, "mark": "line", "encoding": looks}

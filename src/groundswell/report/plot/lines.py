@@ -13,7 +13,7 @@ from groundswell.characterize.figures import Band, Series
 from groundswell.report import palette, words
 from groundswell.report.axes import Axis
 from groundswell.report.figure import Spec
-from groundswell.report.plot.chart import HEIGHT, ZOOM, chart, short, told
+from groundswell.report.plot.chart import HEIGHT, ZOOM, chart, legend, short, told
 from groundswell.stats.estimate import Estimate
 from groundswell.stats.fits import Curve, Floats
 
@@ -97,26 +97,12 @@ def lines(given: Sequence[Line], x: Axis, y: Axis, level: Level | None = None, h
     layers = [_band(line, x, y, channels) for line in drawn if line.low is not None]
     layers += [_line(line, x, y, channels) for line in drawn]
     if len(drawn) > 1:
-        layers.append(_legend(drawn, names))
+        layers.append(legend(names, [line.colour for line in drawn], [line.dash for line in drawn]))
     if level is not None:
         layers += _level(level, channels)
     layers.append(_readings(drawn, names, x, y, channels))
     layers[0] = layers[0] | {"params": [ZOOM]}
     return chart(y.title, layers, height)
-
-
-def _legend(drawn: Sequence[Line], names: list[str]) -> Spec:
-    """A layer of lines of one point each, which are not to be seen but in the legend: the names of all lines."""
-    # As many columns as fit beside one another. This is asked of the chart's place, and not of the chart's own width,
-    # which follows from the legend's.
-    needed = 40 + 7 * max(map(len, names))
-    columns = {"expr": f"max(1, floor(((containerSize() || [])[0] || 620) / {needed}))"}
-    key = {"field": "s", "type": "nominal", "legend": {"columns": columns, "symbolType": "stroke"}}
-    looks = {
-        "color": key | {"scale": {"domain": names, "range": [line.colour for line in drawn]}},
-        "strokeDash": key | {"scale": {"domain": names, "range": [list(line.dash) for line in drawn]}},
-    }
-    return {"data": {"values": [{"s": name} for name in names]}, "mark": "line", "encoding": looks}
 
 
 def _visible(line: Line, x: Axis, y: Axis) -> Line:
