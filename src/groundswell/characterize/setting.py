@@ -9,7 +9,7 @@ from typing import Any
 from groundswell.errors import UsageError
 
 DAY_S = 86_400.0
-SHORTEST_S, LONGEST_S = 1.0, 366 * DAY_S
+SHORTEST_S, LONGEST_S = 0.1, 366 * DAY_S
 """Of a window or a period."""
 
 
