@@ -49,6 +49,19 @@ def test_any_format_becomes_any_other(source: str, target: str, tmp_path: Path) 
         assert after["input_tokens"].equals(whole if "image_tokens" not in after.columns else before["input_tokens"])
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("verb", ["convert", "characterize"])
+def test_what_is_printed_onto_a_full_disk_is_one_line_too(verb: str, tmp_path: Path) -> None:
+    path = saved(tmp_path, HEADER + "".join(f"{i},a,{i},1\n" for i in range(20)))
+    more = [str(tmp_path / "out.parquet")] if verb == "convert" else []
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, verb, str(path), *more], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines()[-1] == "groundswell: cannot be written: No space left on device"
+    assert b"Traceback" not in done.stderr
+    assert b"Exception" not in done.stderr
+
+
 def test_what_was_written_and_left_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(
         tmp_path, "ts;in;out;who\n" + "".join(f"{i // 5 * 4};{i};2;{'x' * (i % 3)}\n" for i in range(100)) + "x;1;1;y\n"

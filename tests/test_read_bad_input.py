@@ -39,7 +39,10 @@ NO_TRACE = {
     "half a JSON object": (b'{"arrival_s": 1, "inp', "neither JSON lines nor one JSON document"),
     "JSON too deep": (b"[" * 100_000, "neither JSON lines nor one JSON document"),
     "objects too deep": (b'{"a":' * 100_000, "neither JSON lines nor one JSON document"),
-    "an empty list": (b"[]", "its columns are no columns"),
+    "an empty list": (b"[]", "is JSON, but holds no objects with values"),
+    "a list of numbers": (b"[1, 2]", "is JSON, but holds no objects with values"),
+    "an empty object": (b"{}", "is JSON, but holds no objects with values"),
+    "lines that end in CR": (HEADER.replace("\n", "\r").encode() + b"1,a,2,3\r2,b,3,4\r", "end in CR alone"),
     "a column missing": (b"arrival_s,client,input_tokens\n1,a,2\n", "columns are arrival_s, client, input_tokens"),
 }
 

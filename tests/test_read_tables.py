@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -276,6 +277,39 @@ def test_a_parquet_can_have_another_client(tmp_path: Path) -> None:
     assert both.to_list() == [f"{name} + m" for name in w.frame["client"].cast(pl.String)]
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("by", ["client_by", "client_by_two", "client", "model"])
+def test_keys_are_shown_as_hashes_wherever_they_are_asked_for(kind: str, by: str, tmp_path: Path) -> None:
+    keys = pl.DataFrame({"t": [0, 1, 2], "n": [5, 6, 7], "m": [1, 1, 1], "team": ["a"] * 3})
+    keys = keys.with_columns(pl.Series("X-Api-Key", ["sk-one", "sk-two", None]))
+    path = tmp_path / "log"
+    getattr(keys, {"csv": "write_csv", "jsonl": "write_ndjson", "parquet": "write_parquet"}[kind])(path)
+    columns = {"arrival": "t", "input_tokens": "n", "output_tokens": "m"}
+    if by.startswith("client_by"):
+        trace = read(path, columns=columns, client_by={"client_by": "X-Api-Key"}.get(by, "X-Api-Key+team"))
+    else:
+        trace = read(path, columns={**columns, by: "X-Api-Key"})
+    rows = rows_of(trace)
+    assert "sk-" not in rows.write_csv()
+    assert rows[by if by == "model" else "client"][0].startswith(f"key-{hashlib.sha256(b'sk-one').hexdigest()[:12]}")
+    assert "Column 'X-Api-Key' holds keys, of which hashes are shown." in trace.reading.notes
+
+
+def test_a_key_inside_an_object_is_shown_as_a_hash_and_a_gateways_other_clients_are_not(tmp_path: Path) -> None:
+    row = {"startTime": 1.7e9, "api_key": "sk-a", "auth": {"token": "sk-b"}, "model": "m"}
+    path = saved(tmp_path, json.dumps({**row, "usage": {"prompt_tokens": 1, "completion_tokens": 1}}) + "\n", "x.jsonl")
+    for by, start in ((None, "key-"), ("auth.token", "key-"), ("model", "m")):
+        trace = read(path, client_by=by)
+        assert rows_of(trace)["client"][0].startswith(start)
+        assert any("hashes are shown" in note for note in trace.reading.notes) == (start == "key-")
+
+
+def test_a_parquet_with_clients_of_ours_can_be_mapped_to_others(tmp_path: Path) -> None:
+    w = random_workload(10)
+    Workload(w.frame.with_columns(model=pl.lit("m"))).write(tmp_path / "w.parquet")
+    assert set(rows_of(read(tmp_path / "w.parquet", columns={"client": "model"}))["client"]) == {"m"}
+
+
 def test_where_there_are_no_clients_there_is_one(tmp_path: Path) -> None:
     assert read_text(tmp_path, TABLES["vidur"])["client"].to_list() == ["all"] * 3
 
@@ -343,6 +377,21 @@ def test_what_cannot_be_asked_of_a_table_is_told(how: dict[str, object], said: s
     with pytest.raises(UsageError) as told:
         read(saved(tmp_path, LOG.format(1, 2)), **how)  # type: ignore[arg-type]
     assert said in str(told.value)
+
+
+def test_one_column_cannot_be_two_numbers_but_names_of_several_things(tmp_path: Path) -> None:
+    path = saved(tmp_path, "t,who,n,m\n0,a,1,2\n1,b,3,4\n")
+    lengths = {"arrival": "t", "input_tokens": "n", "output_tokens": "m"}
+    with pytest.raises(UsageError, match="column 'n' cannot be both input_tokens and output_tokens"):
+        read(path, columns={**lengths, "output_tokens": "n"})
+    rows = rows_of(read(path, columns={**lengths, "client": "who", "model": "who"}))
+    assert rows["client"].to_list() == rows["model"].to_list() == ["a", "b"]
+
+
+def test_of_columns_with_one_name_the_first_is_read_and_that_is_said(tmp_path: Path) -> None:
+    trace = read(saved(tmp_path, HEADER[:-1] + ",input_tokens,x,x\n0,a,1,2,9,9,9\n1,a,3,4,9,9,9\n"))
+    assert rows_of(trace)["input_tokens"].to_list() == [1, 3]
+    assert trace.reading.notes == ("There are several columns 'input_tokens'; the first of them is read.",)
 
 
 def test_a_table_nobody_knows_names_its_columns_and_the_way_out(tmp_path: Path) -> None:

@@ -64,10 +64,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(fault), fault.exit_code)
     except TyperException as fault:
         return _fail(_usage(fault), fault.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone. Nothing more can be said to it, and the interpreter must not try at exit.
+    except OSError as fault:
+        if fault.filename is not None:
+            raise  # the library tells of files
+        # Our output cannot be written: its disk is full, or its reader has gone, to whom nothing more can be said. The
+        # interpreter must not try again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 1 if isinstance(fault, BrokenPipeError) else _fail(f"cannot be written: {fault.strerror}", 1)
     except MemoryError:
         return _fail("out of memory", 1)
     if code == INTERRUPTED:

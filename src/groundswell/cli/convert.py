@@ -58,9 +58,10 @@ def convert(
     took_s = time.perf_counter() - began_s
     # the words must not run into the data
     place = sys.stderr if is_stream(output) else sys.stdout
+    requests = "request" if rows == 1 else "requests"
     size = "" if is_stream(output) else f", {show_bytes(output.stat().st_size)}"
     print(
-        f"wrote {output}{size}: {rows:,} requests from {trace_file} ({trace.format}) in {took_s:.1f} s "
+        f"wrote {output}{size}: {rows:,} {requests} from {trace_file} ({trace.format}) in {took_s:.1f} s "
         f"({show_count(rows / took_s)} requests/s)",
         file=place,
     )

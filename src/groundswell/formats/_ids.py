@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,15 @@ import polars as pl
 
 from groundswell.chance import GOLDEN, compiled, mix
 
+KEYS = "Clients are API keys, of which hashes are shown."
 _KEY_DIGITS = 12
+
+_SECRETS = {
+    *("key", "keys", "apikey", "token", "secret", "password", "passwd", "credential", "credentials", "jwt"),
+    *("auth", "authorization", "bearer", "cookie", "headers"),
+}
+_OF_A_SECRET = {"id", "hash", "value", "prefix", "header", "string"}
+"""What may stand behind such a word and still be it, or enough of it."""
 
 
 def id_numbers(ids: pl.Series) -> pl.Series:
@@ -50,3 +60,27 @@ def key_names(keys: pl.Series) -> pl.Series:
     known = keys.drop_nulls().unique().to_list()  # a key is a client: there are few
     names = [f"key-{hashlib.sha256(key.encode()).hexdigest()[:_KEY_DIGITS]}" for key in known]
     return keys.replace_strict(known, names, return_dtype=pl.String, default=None)
+
+
+def is_secret(column: str) -> bool:
+    """Whether a column holds keys or the like, which must not be shown, by its name; dots lead into objects.
+
+    >>> [is_secret(name) for name in ("x-api-key", "metadata.userApiKey", "Authorization", "token_id")]
+    [True, True, True, True]
+    >>> [is_secret(name) for name in ("key_alias", "input_tokens", "user", "metadata.user_api_key_user_id")]
+    [False, False, False, False]
+    """
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).lower())
+    while len(words) > 1 and words[-1] in _OF_A_SECRET:
+        words.pop()
+    return bool(words) and words[-1] in _SECRETS
+
+
+def shown(value: pl.Expr, column: str) -> pl.Expr:
+    """The text of ``column`` as it may be shown: what is secret by its name as :func:`key_names`."""
+    return value.map_batches(key_names, return_dtype=pl.String, is_elementwise=True) if is_secret(column) else value
+
+
+def said_of(columns: Iterable[str]) -> tuple[str, ...]:
+    """What to say of those of ``columns`` that are shown as hashes."""
+    return tuple(f"Column {column!r} holds keys, of which hashes are shown." for column in columns if is_secret(column))

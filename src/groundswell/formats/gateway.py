@@ -16,7 +16,7 @@ from groundswell.errors import UsageError
 from groundswell.formats import FORMATS, Sink
 from groundswell.formats import _gateway_names as names
 from groundswell.formats._clock import dates
-from groundswell.formats._ids import id_numbers, key_names
+from groundswell.formats._ids import KEYS, id_numbers, key_names
 from groundswell.formats._json_values import Path as Place
 from groundswell.formats._json_values import (
     at,
@@ -39,7 +39,6 @@ _NO_ERRORS = ("", "null", "none", "false", "{}", "[]", "0")
 _CLIENTS = {"user": names.USER, "API key": (*names.KEY_NAME, *names.KEY), "team": names.TEAM}
 
 _FAILED = "Failed requests that state no token counts have 0."
-_KEYS = "Clients are API keys, of which hashes are shown."
 _CREATED = "Times are those at which replies began, as the log says nothing of when requests came."
 _ANTHROPIC = "Tokens read from and written to the cache are counted to the prompt."
 _ONE_ITEM = "All image or audio tokens of a request are taken for one item, as only their sum is logged."
@@ -182,7 +181,7 @@ class _Reader:
         """What a person should know of how this was read."""
         said = {
             _CREATED: self.time[-1] == "created",
-            _KEYS: self.client_is_key,
+            KEYS: self.client_is_key,
             _FAILED: bool(self.status or self.error),
             _ANTHROPIC: self._counts_cache,
             _ONE_ITEM: bool(self.counts.items),

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from groundswell.errors import UsageError
-from groundswell.formats._ids import id_numbers
+from groundswell.formats._ids import id_numbers, is_secret, said_of, shown
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import Column, column_of, shown_columns
 from groundswell.formats.layout.lists import whole_numbers
@@ -22,6 +22,8 @@ UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 _KEYS = (*COLUMNS, "arrival")
 _COUNTED = {f"{name.removesuffix('_tokens')}_{part}" for name in ITEM_COLUMNS for part in ("count", "total_tokens")}
+_NAMES = {"client", "model", "conversation"}
+"""One column may be several of these."""
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _MOST_ITEMS = 10_000
 _UNIX_S = (5e8, 1e11)  # 1985 to the year 5138
@@ -47,14 +49,17 @@ def mapped(head: Head, columns: Mapping[str, str], time_unit: str | None = None)
     counted = [name for name in head.columns if name in _COUNTED and head.kind == "csv"]
     raw.update(dict.fromkeys(counted, pl.Int32()))
 
+    told = {name: place for name, place in names.items() if name in ("client", "model")}
+
     def rows(frame: pl.DataFrame) -> pl.DataFrame:
         values = [_value(name, column.value, types[name]).alias(name) for name, column in taken.items()]
-        return frame.select("line", arrival.seconds.alias("arrival_s"), *values, *_items(frame))
+        out = frame.select("line", arrival.seconds.alias("arrival_s"), *values, *_items(frame))
+        return out.with_columns(shown(pl.col(name), place) for name, place in told.items())
 
     metadata: dict[str, Any] = {"dated": arrival.dated}
     if columns.get("client"):
         metadata["client_is"] = columns["client"]
-    return Layout(raw, rows, metadata, names, arrival.notes)
+    return Layout(raw, rows, metadata, names, (*arrival.notes, *said_of(told.values())))
 
 
 def ours(head: Head) -> bool:
@@ -76,11 +81,15 @@ def _where(head: Head, columns: Mapping[str, str]) -> dict[str, str]:
         if not column_of(head, place).there:
             raise UsageError(f"{head.path}: has no column {place!r} for {key}; it has {shown_columns(head.columns)}")
     names = {name: said.get(name, name) for name in COLUMNS if name in said or name in head.columns}
+    for name, place in names.items():
+        twice = [other for other in names if names[other] == place and not {name, other} <= _NAMES]
+        if len(twice) > 1:
+            raise UsageError(f"{head.path}: column {place!r} cannot be both {' and '.join(twice)}")
     for name in ("arrival_s", "input_tokens", "output_tokens"):
         if name not in names:
             raise UsageError(
                 f"{head.path}: which column is {name.removesuffix('_s')}? It has {shown_columns(head.columns)}; "
-                f"say {name.removesuffix('_s')}=COLUMN"
+                f"say --map {name.removesuffix('_s')}=COLUMN"
             )
     return names
 
@@ -139,8 +148,8 @@ def _unit_of(largest: float) -> str:
 def _raw_type(head: Head, name: str, column: Column) -> pl.DataType:
     """How a column of values is read: as what it will be, or as text where that says more."""
     if name == "client":
-        given = head.types.get("client")
-        return given if isinstance(given, pl.Enum) else pl.String()
+        given = head.types.get(column.path[0])
+        return given if isinstance(given, pl.Enum) and not is_secret(column.path[-1]) else pl.String()
     if name == "failed" and head.kind == "parquet":
         return pl.Boolean()
     if name == "conversation":

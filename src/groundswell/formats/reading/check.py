@@ -9,8 +9,15 @@ import polars as pl
 from groundswell.formats.reading.outcome import Bad
 from groundswell.table import COLUMNS, ITEM_COLUMNS
 
+LATEST_S = 1e11
+"""No time of a request, in seconds: the year 5138."""
 _LENGTHS = ("input_tokens", "output_tokens")
-_WHAT = {"arrival_s": "a time", "think_s": "a number of at least 0", "failed": "true or false", "model": "text"}
+_WHAT = {
+    "arrival_s": "a time (a number, or a date and time such as 2023-11-16 18:17:03)",
+    "think_s": "a number of at least 0",
+    "failed": "true or false",
+    "model": "text",
+}
 _GIVEN = "given "
 
 
@@ -39,7 +46,7 @@ def _wrong(name: str, given: pl.DataType) -> pl.Expr:
     """Where a value of column ``name`` cannot be meant; ``given`` is the type it came with."""
     value, before = pl.col(name), pl.col(_GIVEN + name)
     if name == "arrival_s":
-        return ~value.is_finite().fill_null(False)
+        return ~(value.abs() < LATEST_S).fill_null(False)
     if name in _LENGTHS:
         wrong = ~(value >= 0).fill_null(False)
     elif name in ITEM_COLUMNS:

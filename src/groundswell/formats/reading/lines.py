@@ -90,7 +90,7 @@ def _last_end(data: bytearray, size: int, odd: bool) -> int:
         return end
     quotes = data.count(b'"', 0, end) + odd
     while end and quotes % 2:
-        before = data.rfind(b"\n", 0, end - 1) + 1
+        before = data.rfind(b"\n", 0, max(data.rfind(b'"', 0, end), 0)) + 1
         quotes -= data.count(b'"', before, end)
         end = before
     return end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def read(
     def layout() -> Layout:
         # A layout may remember what it saw, so that each reading begins with a new one.
         found = how()
-        return found if client_by is None else by_sender(found, head, client_by)
+        found = found if client_by is None else by_sender(found, head, client_by)
+        return replace(found, notes=(*found.notes, *_said_twice(head, found)))
 
     return Trace(
         source,
@@ -82,6 +84,12 @@ def _how(
     if name in OURS and name != head.kind and (name, head.kind) != ("jsonl", "json"):
         raise UsageError(f"{head.path}: is {head.kind}, not {name}")
     return name.partition(":")[0], lambda: part.layout(head)
+
+
+def _said_twice(head: Head, layout: Layout) -> list[str]:
+    """What to say of columns that are read and have the same name as another."""
+    twice = [name for name in layout.raw if head.columns.count(name) > 1]
+    return [f"There are several columns {name!r}; the first of them is read." for name in twice]
 
 
 def sniffed(head: Head) -> str:

@@ -7,6 +7,7 @@ import dataclasses
 import polars as pl
 
 from groundswell.errors import UsageError
+from groundswell.formats._ids import KEYS, said_of, shown
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import Column, column_of, shown_columns
 from groundswell.table import COLUMNS
@@ -17,8 +18,8 @@ BETWEEN = " + "
 def by_sender(layout: Layout, head: Head, client_by: str) -> Layout:
     """``layout`` with the column ``client_by`` as the client, or several, joined by ``+``.
 
-    A column of the file goes before one of a workload, such as ``model``, of the same name. Raises UsageError where
-    there is neither.
+    A column of the file goes before one of a workload, such as ``model``, of the same name. Keys are shown as hashes.
+    Raises UsageError where there is neither.
     """
     columns = _columns(head, client_by)
     raw = dict(layout.raw)
@@ -32,7 +33,8 @@ def by_sender(layout: Layout, head: Head, client_by: str) -> Layout:
         lacking = [column for column in columns if isinstance(column, str) and column not in out.columns]
         if lacking:
             raise UsageError(f"{head.path}: has no column {lacking[0]!r}; it has {shown_columns(head.columns)}")
-        named = frame.select("line", *(_text(column.value).alias(_name(column)) for column in given))
+        names = (shown(_text(column.value), _place(column)).alias(_name(column)) for column in given)
+        named = frame.select("line", *names)
         if out.height == named.height and (out["line"] == named["line"]).all():
             out = out.with_columns(named.drop("line"))
         else:
@@ -41,7 +43,13 @@ def by_sender(layout: Layout, head: Head, client_by: str) -> Layout:
         client = parts[0] if len(parts) == 1 else pl.concat_str([p.fill_null("-") for p in parts], separator=BETWEEN)
         return out.with_columns(client.alias("client")).drop(_name(column) for column in given)
 
-    return dataclasses.replace(layout, raw=raw, rows=rows, metadata={**layout.metadata, "client_is": client_by})
+    return dataclasses.replace(
+        layout,
+        raw=raw,
+        rows=rows,
+        metadata={**layout.metadata, "client_is": client_by},
+        notes=(*(note for note in layout.notes if note != KEYS), *said_of(map(_place, given))),
+    )
 
 
 def _columns(head: Head, client_by: str) -> list[Column | str]:
@@ -64,5 +72,9 @@ def _text(value: pl.Expr) -> pl.Expr:
     return value.cast(pl.String)
 
 
+def _place(column: Column) -> str:
+    return ".".join(column.path)
+
+
 def _name(column: Column) -> str:
-    return "by " + ".".join(column.path)
+    return "by " + _place(column)

@@ -17,7 +17,7 @@ from typing import IO, Any, cast
 import polars as pl
 
 from groundswell.errors import DataError, UsageError
-from groundswell.formats.layout import Head
+from groundswell.formats.layout import Head, Kind
 from groundswell.formats.reading.lines import after_record, check_length
 from groundswell.whole_file import is_stream
 
@@ -132,11 +132,17 @@ def _json(path: Path, begin: bytes, gzipped: bool, mark: int) -> Source:
     if begin.lstrip()[:1] == b"{":
         objects = [row for row in map(_object, lines) if row is not None]
         if _object(lines[0]) is not None or any(_object(line) for line in lines[1:5]):
-            return Source(path, Head(path, "jsonl", _keys(objects), tuple(objects)), gzipped, begin=mark)
+            return Source(path, _json_head(path, "jsonl", objects), gzipped, begin=mark)
     from groundswell.formats.reading.document import first_items
 
     rows = first_items(path, gzipped, _FIRST_ROWS)
-    return Source(path, Head(path, "json", _keys(rows), tuple(rows)), gzipped, begin=mark)
+    return Source(path, _json_head(path, "json", rows), gzipped, begin=mark)
+
+
+def _json_head(path: Path, kind: Kind, rows: list[dict[str, Any]]) -> Head:
+    if not any(rows):
+        raise DataError(f"{path}: is JSON, but holds no objects with values")
+    return Head(path, kind, tuple(dict.fromkeys(key for row in rows for key in row)), tuple(rows))
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
@@ -147,10 +153,6 @@ def _object(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-def _keys(rows: list[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(key for row in rows for key in row))
-
-
 def _csv(path: Path, begin: bytes, gzipped: bool, mark: int) -> Source:
     blank = len(begin) - len(begin.lstrip(b"\r\n"))
     end = after_record(begin, blank) or len(begin)
@@ -159,6 +161,8 @@ def _csv(path: Path, begin: bytes, gzipped: bool, mark: int) -> Source:
     except UnicodeDecodeError as fault:
         raise DataError(f"{path}: its first line is not UTF-8 text (byte {fault.start}); save it as UTF-8") from None
     bare = "".join(header.split('"')[::2])
+    if "\r" in bare:
+        raise DataError(f"{path}: its lines end in CR alone, as on Macs long ago; save it with LF or CR LF")
     separator = max(_SEPARATORS, key=bare.count)
     names = tuple(name.strip() for name in next(_records(header, separator), []))
     first = tuple(dict(zip(names, row, strict=False)) for row in _first_records(begin[end:], separator))

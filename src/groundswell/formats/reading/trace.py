@@ -74,7 +74,7 @@ class Trace:
         self._layout = layout
         self.place = _PLACE[source.head.kind]
         self._judge = Judge(source.path, bad_rows, self.place)
-        self._clock = Clock(str(source.path), known.names.get("arrival_s", "arrival_s"), dequantise, sure_of_unit)
+        self._clock = Clock(str(source.path), known.names, dequantise, sure_of_unit or self._zero_unix_s is not None)
         self._block_rows = block_rows
         self._folder: Path | None = None
         self._spilled: tuple[SortedRuns, _Pass] | None = None
@@ -137,8 +137,11 @@ class Trace:
 
         def frames() -> Generator[pl.DataFrame, None, None]:
             with closing(ahead(_ROWS[self._source.head.kind](self._source, layout.raw))) as parts:
-                for raw, unread in parts:
-                    rows, wrong = checked(layout.rows(raw), raw, layout.names)
+                for i, (raw, unread) in enumerate(parts):
+                    meant = layout.rows(raw)
+                    if i == 0:
+                        self._clock.expect_seconds(meant["arrival_s"])
+                    rows, wrong = checked(meant, raw, layout.names)
                     self._judge.refuse([*unread, *wrong], reading)
                     client = rows["client"] if "client" in rows.columns else None
                     yield rows.with_columns(roster.codes(client, rows.height).alias("client"))
