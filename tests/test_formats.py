@@ -230,9 +230,9 @@ def test_prefix_blocks_lead_and_stay_shared(tmp_path: Path) -> None:
     assert not set(alone) & set(ids[1])
 
 
-def test_prefix_blocks_of_another_size_are_refused(tmp_path: Path) -> None:
-    w, metadata = prefixed(512)
-    with pytest.raises(UsageError, match="block_tokens=512"):
+def test_prefix_blocks_of_a_size_that_does_not_fit_are_refused(tmp_path: Path) -> None:
+    w, metadata = prefixed(500)
+    with pytest.raises(UsageError, match="block_tokens=500"):
         formats.write([w], tmp_path / "p", "vllm", metadata)
     assert not list(tmp_path.iterdir())
 

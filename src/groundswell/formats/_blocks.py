@@ -10,8 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.errors import UsageError
+from groundswell.formats._block_sizes import resized
 from groundswell.formats._lines import input_length
 from groundswell.table import Workload, list_column
+
+Ids = NDArray[np.int64]
 
 BLOCK_SIZE_KEY = "prefix_block_tokens"
 """Where a workload's metadata says how many tokens each of its ``prefix_blocks`` stands for."""
@@ -28,7 +31,9 @@ class BlockIds:
     """Gives every block of every prompt an id, one workload block after the other.
 
     A prompt of n tokens has ceil(n / block_tokens) ids. Ids that no prefix gives are new ones, counted up, so no two
-    requests share them. Where the workload has ``prefix_blocks`` these lead, as 2·id, and the new ones are odd.
+    requests share them. Where the workload has ``prefix_blocks`` these lead, as 2·id, and the new ones are odd; if they
+    are of another size, see :func:`groundswell.formats._block_sizes.resized`. Raises UsageError where neither size is a
+    multiple of the other, or theirs is not known.
     """
 
     def __init__(self, block_tokens: int, metadata: Mapping[str, Any]) -> None:
@@ -45,28 +50,41 @@ class BlockIds:
             self.used += int(count.sum())
             runs = pl.DataFrame({"start": end - count, "end": end})
             return runs.select(pl.int_ranges("start", "end").alias("hash_ids")).to_series()
-        return list_column("hash_ids", count, self._with_prefix(block, count))
+        kept, given = self._prefixes(block.frame["prefix_blocks"], length)
+        return list_column("hash_ids", count, self._led(kept, given, count))
 
-    def _with_prefix(self, block: Workload, count: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self.prefix_tokens != self.block_tokens:
+    def _prefixes(self, prefix: pl.Series, tokens: Ids) -> tuple[Ids, Ids]:
+        """How many of each prompt's blocks are given, and their ids in a row."""
+        size = self.prefix_tokens
+        if not isinstance(size, int) or size < 1:
             raise UsageError(
-                f"the workload's prefix blocks are of {self.prefix_tokens} tokens, not {self.block_tokens}; "
-                f"say block_tokens={self.prefix_tokens}"
+                "the workload does not say how many tokens each of its prefix blocks stands for, so they cannot be "
+                "written as hash_ids"
             )
-        prefix = block.frame["prefix_blocks"]
+        if size % self.block_tokens and self.block_tokens % size:
+            raise UsageError(
+                f"the workload's prefix blocks are of {size} tokens, of which blocks of {self.block_tokens} cannot be "
+                f"made; say block_tokens={size}, or a multiple or a part of it"
+            )
         length = prefix.list.len().fill_null(0).cast(pl.Int64).to_numpy()
         given = prefix.explode(empty_as_null=False, keep_nulls=False).to_numpy()
-        kept = np.minimum(length, count)
+        if size != self.block_tokens:
+            return resized(given, length, tokens.astype(np.int64), size, self.block_tokens)
+        kept = np.minimum(length, -(-tokens // size))
+        return kept, given[_within(length) < np.repeat(kept, length)]
+
+    def _led(self, kept: Ids, given: Ids, count: Ids) -> Ids:
+        """The ids of all blocks: of each prompt those that are given, and new ones."""
         place = _within(count)  # of each id in its row
         leads = place < np.repeat(kept, count)
         ids = np.empty(place.size, np.int64)
-        ids[leads] = 2 * given[_within(length) < np.repeat(kept, length)]
+        ids[leads] = 2 * given
         ids[~leads] = 2 * (self.used + np.arange(place.size - int(kept.sum()))) + 1
         self.used += place.size - int(kept.sum())
         return ids
 
 
-def _within(count: NDArray[np.int64]) -> NDArray[np.int64]:
+def _within(count: Ids) -> Ids:
     """0 … count[i]-1 for each i, in a row."""
     first = np.cumsum(count) - count
     return np.arange(int(count.sum())) - np.repeat(first, count)

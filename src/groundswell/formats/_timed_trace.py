@@ -6,13 +6,13 @@ Both tools use the same four names, Mooncake for milliseconds and blocks of 512 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from math import ceil, inf
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 
 from groundswell.errors import UsageError
+from groundswell.formats._block_sizes import block_range, usual_size
 from groundswell.formats._blocks import BLOCK_SIZE_KEY
 from groundswell.formats._json_values import dated, finite, is_json, is_number, tokens, values_at
 from groundswell.formats.layout import Head, Layout
@@ -50,19 +50,13 @@ def in_milliseconds(head: Head) -> bool | None:
         return True
     if any(abs(t - round(t, _MS_DECIMALS)) > 1e-9 * max(abs(t), 1) for t in times):
         return False
-    low, high = block_range(head.first)
+    low, high = id_range(head)
     return low <= 512 <= high and not low <= 16 <= high and (max(times) - min(times)) / len(times) >= _LEAST_GAP_MS
 
 
-def block_range(rows: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
-    """The smallest and the largest size of a block with which each prompt has as many blocks as ids."""
-    low, high = 1.0, inf
-    for row in rows:
-        length, ids = row.get("input_length"), row.get("hash_ids")
-        if is_number(length) and length > 0 and isinstance(ids, (list, tuple)) and ids:
-            low = max(low, ceil(length / len(ids)))
-            high = min(high, ceil(length / (len(ids) - 1)) - 1 if len(ids) > 1 else inf)
-    return low, high
+def id_range(head: Head) -> tuple[float, float]:
+    """The smallest and the largest size of a block that the first rows allow."""
+    return block_range(head.first, "input_length", "hash_ids")
 
 
 def block_tokens(head: Head, usual: int) -> tuple[int, tuple[str, ...]]:
@@ -70,10 +64,10 @@ def block_tokens(head: Head, usual: int) -> tuple[int, tuple[str, ...]]:
 
     It is ``usual`` if the rows allow it, else 512, 16 or the smallest power of two that they allow.
     """
-    low, high = block_range(head.first)
-    for size in (usual, 512, 16, *(2**k for k in range(21))):
-        if low <= size <= high:
-            return size, ()
+    low, high = id_range(head)
+    size = usual_size(low, high, usual)
+    if size is not None:
+        return size, ()
     if low <= high:
         return int(low), (f"hash_ids are taken for blocks of {low:g} tokens, which is no power of two.",)
     return usual, (f"No one block size fits all hash_ids and input_length; hash_ids are taken for {usual} tokens.",)

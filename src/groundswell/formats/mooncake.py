@@ -51,7 +51,7 @@ class Mooncake:
 
     def layout(self, head: Head) -> Layout:
         """How to read this file; its blocks are of ``block_tokens`` if its rows allow that."""
-        low, high = _timed_trace.block_range(head.first)
+        low, high = _timed_trace.id_range(head)
         notes = (_LIKE_VLLM,) if low <= VLLM_BLOCK <= high < self.block_tokens else ()
         return _timed_trace.layout(head, 1000.0, int(self.block_tokens), notes)
 

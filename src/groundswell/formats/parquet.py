@@ -44,7 +44,7 @@ class Parquet:
     def layout(self, head: Head) -> Layout:
         """How to read this file: columns of our names, others are passed over; and the metadata that we write."""
         layout = mapped(head, {})
-        return replace(layout, metadata={**parquet_noted(head.path), **layout.metadata})
+        return replace(layout, metadata={**layout.metadata, **parquet_noted(head.path)})
 
 
 class ParquetSink:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from groundswell.errors import UsageError
+from groundswell.formats._block_sizes import block_range, usual_size
+from groundswell.formats._blocks import BLOCK_SIZE_KEY
 from groundswell.formats._ids import id_numbers, is_secret, said_of, shown
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import Column, column_of, shown_columns
@@ -59,6 +62,9 @@ def mapped(head: Head, columns: Mapping[str, str], time_unit: str | None = None)
     metadata: dict[str, Any] = {"dated": arrival.dated}
     if columns.get("client"):
         metadata["client_is"] = columns["client"]
+    size = _block_size(head, taken)
+    if size is not None:
+        metadata[BLOCK_SIZE_KEY] = size
     return Layout(raw, rows, metadata, names, (*arrival.notes, *said_of(told.values())))
 
 
@@ -175,6 +181,15 @@ def _value(name: str, value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     if isinstance(COLUMNS[name], pl.List):
         return whole_numbers(value)
     return value
+
+
+def _block_size(head: Head, taken: Mapping[str, Column]) -> int | None:
+    """The size of prefix blocks, if the first rows tell it: where prompts have as many blocks as they have room for."""
+    if not {"prefix_blocks", "input_tokens"} <= set(taken):
+        return None
+    rows = ({name: taken[name].of(row) for name in ("prefix_blocks", "input_tokens")} for row in head.first)
+    low, high = block_range(rows, "input_tokens", "prefix_blocks")
+    return usual_size(low, high) if high < inf else None
 
 
 def _items(frame: pl.DataFrame) -> list[pl.Series]:
