@@ -84,7 +84,8 @@ class Aiperf:
         "--fixed-schedule"
     )
     lost: ClassVar[str] = (
-        "times below 1 µs, clients, reasoning, which input tokens are images, audio or video, shared prefixes"
+        "times below 1 µs, dates, clients, conversations, models, failures, reasoning, which input tokens are "
+        "images, audio or video, shared prefixes"
     )
 
     def __post_init__(self) -> None:

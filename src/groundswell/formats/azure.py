@@ -30,7 +30,8 @@ class Azure:
         "# with load: {type: trace_replay, trace: {file: trace.csv, format: AzurePublicDataset}}"
     )
     lost: ClassVar[str] = (
-        "times below 1 µs, clients, reasoning, which input tokens are images, audio or video, shared prefixes"
+        "times below 1 µs, clients, conversations, models, failures, reasoning, which input tokens are images, "
+        "audio or video, shared prefixes"
     )
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:

@@ -46,7 +46,10 @@ class Bailian:
         "aiperf profile --model MODEL --url URL --input-file trace.jsonl --custom-dataset-type bailian-trace "
         "--fixed-schedule"
     )
-    lost: ClassVar[str] = "times below 1 µs, reasoning, which input tokens are images, audio or video"
+    lost: ClassVar[str] = (
+        "times below 1 µs, dates, times to think, models, failures, reasoning, which input tokens are images, "
+        "audio or video"
+    )
 
     def __post_init__(self) -> None:
         block_size(self.block_tokens, "bailian")

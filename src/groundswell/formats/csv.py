@@ -24,7 +24,9 @@ class Csv:
     ending: ClassVar[str] = ".csv"
     reader: ClassVar[str] = "spreadsheets, anything that reads CSV"
     command: ClassVar[str] = "duckdb -c \"select client, count(*) from 'trace.csv' group by client\""
-    lost: ClassVar[str] = "where it comes from, clients that sent nothing, the size of each item, shared prefixes"
+    lost: ClassVar[str] = (
+        "dates and where it comes from, clients that sent nothing, the size of each item, shared prefixes"
+    )
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

@@ -52,7 +52,9 @@ class Gateway:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "what reads the logs of OpenAI-style gateways"
     command: ClassVar[str] = "jq -s 'map(.usage.completion_tokens) | add' trace.jsonl"
-    lost: ClassVar[str] = "times below 1 µs, video, the size of each image and audio, shared prefixes"
+    lost: ClassVar[str] = (
+        "times below 1 µs, numbers of turns, times to think, video, the size of each image and audio, shared prefixes"
+    )
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

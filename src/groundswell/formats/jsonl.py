@@ -21,7 +21,7 @@ class Jsonl:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "anything that reads JSON"
     command: ClassVar[str] = "jq -s 'map(.output_tokens) | add' trace.jsonl"
-    lost: ClassVar[str] = "where it comes from, clients that sent nothing"
+    lost: ClassVar[str] = "dates and where it comes from, clients that sent nothing"
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

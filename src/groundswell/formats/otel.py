@@ -50,7 +50,10 @@ class Otel:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "what reads OpenTelemetry's spans as JSON"
     command: ClassVar[str] = "jq -s 'map(.attributes[\"gen_ai.usage.output_tokens\"]) | add' trace.jsonl"
-    lost: ClassVar[str] = "times below 1 µs, which input tokens are images, audio or video, shared prefixes"
+    lost: ClassVar[str] = (
+        "times below 1 µs, numbers of turns, times to think, which input tokens are images, audio or video, "
+        "shared prefixes"
+    )
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

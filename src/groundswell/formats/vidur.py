@@ -29,7 +29,8 @@ class Vidur:
         "--trace_request_generator_config_max_tokens 131072"
     )
     lost: ClassVar[str] = (
-        "times below 1 µs, clients, reasoning, which input tokens are images, audio or video, shared prefixes"
+        "times below 1 µs, dates, clients, conversations, models, failures, reasoning, which input tokens are "
+        "images, audio or video, shared prefixes"
     )
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
