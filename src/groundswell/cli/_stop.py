@@ -20,31 +20,43 @@ class StoppedError(GroundswellError):
     exit_code = 130
 
 
+class Watched(Iterator[Block]):
+    """Blocks, among which a Ctrl-C is raised only when one is done; ``stopped`` says whether there was one."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self.blocks = iter(blocks)
+        self.stop = threading.Event()
+
+    def __next__(self) -> Block:
+        self.heed()
+        try:
+            return next(self.blocks)
+        finally:
+            self.heed()
+
+    def heed(self) -> None:
+        """Raise the Ctrl-C that was met, if any."""
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+
+
 @contextmanager
-def stopped_between(blocks: Iterable[Block]) -> Iterator[Iterator[Block]]:
+def stopped_between(blocks: Iterable[Block]) -> Iterator[Watched[Block]]:
     """``blocks``, among which a Ctrl-C is raised only when one is done; a second one is raised at once.
 
     Native code that is told of a Ctrl-C half way through may panic: polars does.
     """
-    stop = threading.Event()
-
-    def watched() -> Iterator[Block]:
-        for block in blocks:
-            if stop.is_set():
-                raise KeyboardInterrupt
-            yield block
-        if stop.is_set():
-            raise KeyboardInterrupt
+    watched = Watched(blocks)
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
+        watched.stop.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     if threading.current_thread() is not threading.main_thread():
-        yield watched()
+        yield watched
         return
     before = signal.signal(signal.SIGINT, handle)
     try:
-        yield watched()
+        yield watched
     finally:
         signal.signal(signal.SIGINT, before)

@@ -64,7 +64,9 @@ def through(trace: Trace, label: str, work: Callable[[Iterator[Workload]], Resul
 
     def once(found: Trace) -> Result:
         with stopped_between(found) as blocks:
-            return work(with_progress(blocks, found.expected_rows, label))
+            result = work(with_progress(blocks, found.expected_rows, label))
+            blocks.heed()
+            return result
 
     try:
         return in_order(trace, once)

@@ -9,13 +9,11 @@ import typer
 
 from groundswell.cli import _options as take
 from groundswell.cli._files import write_pool_and_say
-from groundswell.cli._stop import StoppedError, stopped_between
-from groundswell.cli._traces import open_trace, say_reading
+from groundswell.cli._traces import open_trace, say_reading, through
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
-    from groundswell.fit import Cost, FitSetting, Fitted
-    from groundswell.formats.reading import Trace
+    from groundswell.fit import Cost, Fitted
 
 TOP = 5
 _UNCHANGED = 1e-9
@@ -67,8 +65,7 @@ def fit(
     """
     from groundswell.cli._pool_text import describe
     from groundswell.cli._print import note
-    from groundswell.fit import FitSetting
-    from groundswell.formats.reading import in_order
+    from groundswell.fit import FitSetting, fit_pool
     from groundswell.units import parse_duration
     from groundswell.whole_file import check_place
 
@@ -77,10 +74,7 @@ def fit(
         raise UsageError(f"{output}: a pool file's name ends in .pool")
     check_place(output)
     trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise)
-    try:
-        fitted = in_order(trace, lambda found: _fitted(found, setting))
-    except KeyboardInterrupt:
-        raise StoppedError(f"interrupted; nothing was written to {output}") from None
+    fitted = through(trace, "fitting", lambda blocks: fit_pool(blocks, setting, metadata=trace.metadata))
     say_reading(trace)
     for remark in fitted.notes:
         note(remark)
@@ -88,14 +82,6 @@ def fit(
     print("\n" + what_it_cost(fitted.cost) + "\n")
     write_pool_and_say(fitted.pool, output)
     print("\n".join(hints(fitted, output)))
-
-
-def _fitted(trace: Trace, setting: FitSetting) -> Fitted:
-    from groundswell.fit import fit_pool
-    from groundswell.progress import with_progress
-
-    with stopped_between(trace) as blocks:
-        return fit_pool(with_progress(blocks, trace.expected_rows, "reading"), setting)
 
 
 def what_it_cost(cost: tuple[Cost, ...]) -> str:
