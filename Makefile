@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-BENCHMARKS := $(filter-out benchmarks/common.py,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(shell grep -l __main__ benchmarks/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check bench docs clean
