@@ -134,9 +134,10 @@ def _arrival(head: Head, column: Column, time_unit: str | None, *, named: bool) 
     largest = max(map(abs, numbers), default=0.0)
     unit = time_unit or (_unit_of(largest) if named else "s")
     guessed = time_unit is None and named and largest >= _UNIX_S[0]
+    seconds = column.value if unit == "s" else column.value / UNITS[unit]
     taken = f"Column {'.'.join(column.path)!r} is taken for Unix time in {_WORDS[unit]}, by its size."
     dated = _UNIX_S[0] <= largest / UNITS[unit] < _UNIX_S[1]
-    return _Arrival(column, pl.Float64(), column.value / UNITS[unit], dated, (taken,) if guessed else ())
+    return _Arrival(column, pl.Float64(), seconds, dated, (taken,) if guessed else ())
 
 
 def _number(value: Any) -> float | None:

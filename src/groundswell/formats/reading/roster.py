@@ -20,7 +20,7 @@ class Roster:
         self._categories = pl.Categories.random()
         self._grown = pl.Series([], dtype=pl.Categorical(self._categories))
         self._known = 0
-        self._dtype = pl.Enum([])
+        self._each = pl.Series("client", [], dtype=pl.Enum([]))
         if names is not None:
             names.cast(pl.String).cast(self._grown.dtype)
             self.learn()
@@ -45,10 +45,11 @@ class Roster:
         largest = code.max()
         if isinstance(largest, int) and largest >= self._known:
             self.learn()
-        return code.cat.to(self._dtype).alias("client")
+        return self._each.gather(code)
 
     def learn(self) -> None:
         """Make the columns to come know all names there are by now."""
         names = self._categories.to_series()
         self._known = names.len()
-        self._dtype = pl.Enum(names)
+        # Handing polars a type of a million names takes half a second, so it is done once for all blocks that have it.
+        self._each = pl.Series("client", names, dtype=pl.Enum(names))
