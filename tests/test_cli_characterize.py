@@ -74,6 +74,7 @@ def test_skipped_rows_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--window", "abc"], "abc"),
         (["--period", "-1h"], "-1h"),
         (["--html", "/nowhere/at/all.html"], "no folder"),
+        (["--figures", __file__], "no folder"),
         (["--colour", "red"], "--colour"),
     ],
 )

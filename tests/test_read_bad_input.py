@@ -47,6 +47,12 @@ NO_TRACE = {
 }
 
 
+def test_requests_inside_a_document_are_pointed_at(tmp_path: Path) -> None:
+    path = saved(tmp_path, '{"id": "x", "block_size": 64, "requests": [{"t": 0, "in": 5, "out": 1}]}', "x.json")
+    with pytest.raises(DataError, match=r"if 'requests' are its rows, write them one a line: jq -c '.requests\[\]'"):
+        read(path)
+
+
 @pytest.mark.parametrize("what", NO_TRACE)
 @pytest.mark.parametrize("bad_rows", ["stop", "skip"])
 def test_what_is_no_trace_is_told_in_one_line(what: str, bad_rows: str, tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ def check_place(path: Path) -> None:
         raise UsageError(f"{path}: there is no folder {path.parent}")
 
 
+def check_folder(path: Path) -> None:
+    """Raises UsageError if ``path`` can be no folder."""
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path}: is no folder; name one")
+
+
 def is_stream(path: Path) -> bool:
     """Whether ``path`` is a device or a pipe, or a name of one: ``/dev/stdout`` is, wherever it leads."""
     return path.exists() and (not path.is_file() or path.is_relative_to("/dev"))

@@ -44,11 +44,13 @@ def characterize(
     from groundswell.characterize.setting import Setting
     from groundswell.characterize.text import describe
     from groundswell.units import parse_duration
-    from groundswell.whole_file import check_place
+    from groundswell.whole_file import check_folder, check_place
 
     setting = Setting(parse_duration(window), parse_duration(period), seed=seed)
     if html is not None:
         check_place(html)
+    if figures is not None:
+        check_folder(figures)
     trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise)
     whole = through(
         trace, "characterizing", lambda blocks: characterized(blocks, setting, workers, metadata=trace.metadata)

@@ -102,5 +102,14 @@ def sniffed(head: Head) -> str:
         raise UsageError(f"{head.path}: may be {' or '.join(found)}; say which")
     raise DataError(
         f"{head.path}: its columns are {shown_columns(head.columns)}, which is none of {', '.join(readable)}; name "
-        f"those that count (--map arrival=COLUMN --map input_tokens=COLUMN --map output_tokens=COLUMN)"
+        f"those that count (--map arrival=COLUMN --map input_tokens=COLUMN --map output_tokens=COLUMN){_inside(head)}"
     )
+
+
+def _inside(head: Head) -> str:
+    """Where the requests are, if a document of one object holds them in a list."""
+    if head.kind == "parquet" or len(head.first) != 1:
+        return ""
+    lists = {name: value for name, value in head.first[0].items() if isinstance(value, list) and name.isidentifier()}
+    rows = [name for name, value in lists.items() if value and isinstance(value[0], dict)]
+    return f"; if {rows[0]!r} are its rows, write them one a line: jq -c '.{rows[0]}[]'" if rows else ""
