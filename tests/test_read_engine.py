@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundswell import formats
-from groundswell.errors import DataError, UsageError
+from groundswell.errors import DataError, OutputError, UsageError
 from groundswell.formats.reading import OutOfOrderError, Trace, in_order, lines, order, read
 from groundswell.formats.reading.ahead import ahead
 from groundswell.formats.reading.lines import pieces, record_bounds
@@ -109,6 +110,18 @@ def test_far_disorder_is_sorted_through_files_that_go_away(
     assert rows["client"].to_list() == [f"c{i % 3}" for i in place]
     assert any("far out of order" in note for note in trace.reading.notes)
     assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_a_disk_too_full_to_sort_on_is_told(
+    tmp_path: Path, small_pieces: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    path = saved(tmp_path, csv_of(np.random.default_rng(2).permutation(700)))
+    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
+        rows_of(read(path, block_rows=50))
 
 
 def test_other_faults_are_not_taken_for_disorder(tmp_path: Path) -> None:

@@ -230,6 +230,14 @@ def test_values_inside_objects_have_names_with_dots(tmp_path: Path) -> None:
     assert frame["client"].to_list() == ["u"] * 3
 
 
+def test_numbers_in_quotes_are_times_in_json_as_in_csv(tmp_path: Path) -> None:
+    rows = [{"ts": str(1_700_000_000_000_000_000 + i * 10**9), "in": 1, "out": 2} for i in range(3)]
+    path = saved(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "x.jsonl")
+    trace = read(path, columns={"arrival": "ts", "input_tokens": "in", "output_tokens": "out"})
+    assert rows_of(trace)["arrival_s"].to_list() == [0, 1, 2]
+    assert trace.metadata["start_unix_s"] == 1.7e9
+
+
 def test_columns_with_our_names_need_no_naming_and_others_are_passed_over(tmp_path: Path) -> None:
     text = "user,arrival_s,input_tokens,output_tokens,prompt,model,failed,turn,conversation\n"
     text += 'ann,0,1,2,"not, kept",m1,True,1,c-1\nbob,1,1,2,x,m2,0,2,c-1\n'

@@ -134,10 +134,12 @@ def _arrival(head: Head, column: Column, time_unit: str | None, *, named: bool) 
     largest = max(map(abs, numbers), default=0.0)
     unit = time_unit or (_unit_of(largest) if named else "s")
     guessed = time_unit is None and named and largest >= _UNIX_S[0]
-    seconds = column.value if unit == "s" else column.value / UNITS[unit]
+    quoted = head.kind in ("json", "jsonl") and any(isinstance(value, str) for value in values)
+    count = column.value.cast(pl.Float64, strict=False) if quoted else column.value
+    seconds = count if unit == "s" else count / UNITS[unit]
     taken = f"Column {'.'.join(column.path)!r} is taken for Unix time in {_WORDS[unit]}, by its size."
     dated = _UNIX_S[0] <= largest / UNITS[unit] < _UNIX_S[1]
-    return _Arrival(column, pl.Float64(), seconds, dated, (taken,) if guessed else ())
+    return _Arrival(column, pl.String() if quoted else pl.Float64(), seconds, dated, (taken,) if guessed else ())
 
 
 def _number(value: Any) -> float | None:

@@ -10,6 +10,7 @@ import polars as pl
 
 from groundswell.errors import DataError
 from groundswell.formats.reading.outcome import Reading
+from groundswell.whole_file import faults_of
 
 FRAME_ROWS = 2**18
 """Rows that are more than one frame of this size before their place are put right only by sorting everything."""
@@ -74,7 +75,7 @@ def in_reach(frames: Iterable[pl.DataFrame], where: str, reading: Reading) -> It
 
 
 class SortedRuns:
-    """Frames in files of a folder, each sorted, and from them all rows in order.
+    """Frames in files of a folder, each sorted, and from them all rows in order. A full disk is an OutputError.
 
     Some rows of every file are kept in memory: one in 256 times, which is what it takes to know where in each file the
     next rows are.
@@ -88,7 +89,8 @@ class SortedRuns:
     def add(self, frame: pl.DataFrame) -> None:
         """Keep a frame in a file of its own."""
         frame = by_time(frame)
-        frame.write_parquet(self._file(len(self.rows)), compression_level=1, row_group_size=2**15)
+        with faults_of(self.folder):
+            frame.write_parquet(self._file(len(self.rows)), compression_level=1, row_group_size=2**15)
         self.rows.append(frame.height)
         self.marks.append(frame["arrival_s"].to_numpy()[::_MARK_EVERY].copy())
 
