@@ -58,6 +58,14 @@ def test_a_page_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert f"wrote {page}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("step_s", [0, 1, 3600])
+def test_a_trace_without_any_chance_in_it_has_a_page(step_s: int, tmp_path: Path) -> None:
+    trace, page = tmp_path / "t.csv", tmp_path / "page.html"
+    trace.write_text("arrival_s,input_tokens,output_tokens\n" + "".join(f"{i * step_s},5,5\n" for i in range(1000)))
+    assert run(["characterize", str(trace), "--html", str(page)]) == 0
+    assert "</html>" in page.read_text()
+
+
 def test_skipped_rows_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = csv(tmp_path / "t.csv")
     path.write_text(path.read_text(encoding="utf-8") + "1500.5,-3,1,user-1\n", encoding="utf-8")

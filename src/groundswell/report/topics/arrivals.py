@@ -72,7 +72,7 @@ def _figures(arrivals: ArrivalFigures, context: Context) -> Iterator[Figure]:
         )
     if arrivals.example is not None and np.unique(arrivals.example_gaps.x[arrivals.example_gaps.x > 0]).size > 1:
         yield _gaps(arrivals, arrivals.example, context)
-    if arrivals.windows:
+    if any(np.isfinite(fit.ks) for window in arrivals.windows for fit in window.fits):
         yield _distances(arrivals, context)
     if arrivals.dispersion.x.size:
         yield Figure(
