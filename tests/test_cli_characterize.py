@@ -58,10 +58,13 @@ def test_a_page_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert f"wrote {page}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("tokens", [0, 5])
 @pytest.mark.parametrize("step_s", [0, 1, 3600])
-def test_a_trace_without_any_chance_in_it_has_a_page(step_s: int, tmp_path: Path) -> None:
+def test_a_trace_without_any_chance_in_it_has_a_page(step_s: int, tokens: int, tmp_path: Path) -> None:
     trace, page = tmp_path / "t.csv", tmp_path / "page.html"
-    trace.write_text("arrival_s,input_tokens,output_tokens\n" + "".join(f"{i * step_s},5,5\n" for i in range(1000)))
+    trace.write_text(
+        "arrival_s,input_tokens,output_tokens\n" + "".join(f"{i * step_s},{tokens},{tokens}\n" for i in range(1000))
+    )
     assert run(["characterize", str(trace), "--html", str(page)]) == 0
     assert "</html>" in page.read_text()
 

@@ -102,7 +102,9 @@ def _periods(field: Field, topic: str, context: Context) -> Figure:
 
 
 def _together(lengths: LengthFigures, context: Context) -> Iterator[Figure]:
-    moving = [field for field in lengths.fields.values() if np.isfinite(field.series.value).sum() > 1]
+    moving = [
+        field for field in lengths.fields.values() if field.mean.value > 0 and np.isfinite(field.series.value).sum() > 1
+    ]
     if moving:
         yield Figure(
             "lengths-over-time",
@@ -115,7 +117,6 @@ def _together(lengths: LengthFigures, context: Context) -> Iterator[Figure]:
                         field.name, field.series, palette.KINDS.get(field.name, palette.DATA), 1 / field.mean.value
                     )
                     for field in moving
-                    if field.mean.value > 0
                 ],
                 context.clock.axis(),
                 axes.plain("mean tokens, relative to the whole"),
