@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import gamma
 
 from groundswell.characterize._windows import Windows, mostly_covered
 from groundswell.stats.batches import FEWEST, MOST, interval
@@ -24,6 +25,22 @@ def rate_shift(windows: Windows) -> Estimate:
     covered_s = windows.covered_s(windows.number)
     keep = mostly_covered(covered_s, windows.window_s)
     return _spread(windows.number[keep], windows.rate_per_s()[keep], 0.5 / windows.window_s)
+
+
+def shift_by_chance(requests: float, jitter: float, least: float = 0.5) -> float:
+    """The ratio of the 95th to the 5th percentile of the counts of windows at a constant rate, of ``requests`` on
+    average and an index of dispersion ``jitter``. They are whole multiples of twice ``least``, which none counts as.
+
+    Taken for Gamma variables or, if that is farther, for log-normal ones: a rare and huge burst is neither.
+    """
+    if not requests > 0:
+        return np.nan
+    spread = max(jitter / requests, 1e-9)
+    normal = 1.645 * np.sqrt(np.log1p(spread))
+    ends = [requests * spread * gamma.ppf([0.05, 0.95], 1.0 / spread), requests / np.exp([normal, -normal])]
+    unit = 2.0 * least
+    low, high = np.moveaxis(np.array(ends) / unit, 1, 0)
+    return float((np.ceil(high) / np.maximum(np.floor(low), 0.5)).max())
 
 
 def cv_shift(windows: Windows) -> Estimate:

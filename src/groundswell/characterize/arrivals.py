@@ -9,7 +9,7 @@ import polars as pl
 from groundswell.characterize._dispersion import Counts, autocorrelation, rate_series
 from groundswell.characterize._gaps import WindowArrivals, best_and_accepted, clock_tick_s, gap_curve, gap_windows
 from groundswell.characterize._rhythm import Hours, rhythm
-from groundswell.characterize._shift import cv_shift, rate_shift
+from groundswell.characterize._shift import cv_shift, rate_shift, shift_by_chance
 from groundswell.characterize._windows import Windows, mean_cv, series
 from groundswell.characterize.figures import ArrivalFigures, Series
 from groundswell.characterize.setting import Setting
@@ -54,7 +54,9 @@ class Fold:
         tick_s = clock_tick_s(windows.zeros / max(requests - 1, 1), self.kept, sample["arrival_s"].to_numpy())
         example, tested = gap_windows(self.kept, windows, setting.seed)
         best, accepted = best_and_accepted(tested)
-        found = rhythm(self.hours, first_s, last_s, self.counts.jitter(), setting)
+        jitter = self.counts.jitter()
+        found = rhythm(self.hours, first_s, last_s, jitter, setting)
+        a_window = requests * setting.window_s / max(last_s - first_s, setting.window_s)
         return ArrivalFigures(
             requests=requests,
             span_s=last_s - first_s,
@@ -78,6 +80,7 @@ class Fold:
             rate_shift=rate_shift(windows),
             cv_shift=_if_told(cv_shift(windows), tick_s),
             tick_s=tick_s,
+            rate_shift_by_chance=shift_by_chance(a_window, jitter),
         )
 
 

@@ -71,18 +71,16 @@ class Fold:
         )
 
 
-def rate_of(sums: Floats) -> Estimate:
-    """Failed over all, from both by stretch of time, (m, 2): all first."""
+def rate_of(sums: Floats, together: float | None = None) -> Estimate:
+    """Failed over all, from both by stretch of time, (m, 2): all first. Where these are too few to draw from, the
+    interval is Wilson's if it is known how many failures come ``together``.
+    """
     total, failed = sums.sum(axis=0)
     drawn = interval(sums, lambda s: s[..., 1] / s[..., 0], n=round(total))
-    if not drawn.known:
+    if not drawn.known and together is None:
         return drawn
-    rate, z2 = drawn.value, _Z * _Z / total
-    middle = (rate + z2 / 2.0) / (1.0 + z2)
-    half = _Z * np.sqrt(rate * (1.0 - rate) / total + z2 * z2 / (4.0 * _Z * _Z)) / (1.0 + z2)
-    low = 0.0 if failed == 0 else min(drawn.low, middle - half)
-    high = 1.0 if failed == total else max(drawn.high, middle + half)
-    return Estimate(rate, float(low), float(high), drawn.n)
+    low, rate, high = _wilson(failed, total, together or 1.0)
+    return Estimate(rate, float(np.fmin(drawn.low, low)), float(np.fmax(drawn.high, high)), drawn.n)
 
 
 def _models(block: Workload, failed: NDArray[np.bool_]) -> Senders:
@@ -112,7 +110,9 @@ def _by_load(minutes: Minutes) -> Band:
     edges = np.unique(np.quantile(minutes.requests[seen], np.arange(1, 10) / 10.0, method="higher"))
     tenth = np.where(seen, np.searchsorted(edges, minutes.requests, side="right"), -1)
     chosen = [tenth == i for i in np.unique(tenth[seen])]
-    rates = [rate_of(_stretches(minutes, which)) for which in chosen]
+    whole = _stretches(minutes, seen)
+    together = _together(whole) if rate_of(whole).known else None
+    rates = [rate_of(_stretches(minutes, which), together) for which in chosen]
     return Band(
         x=np.array([minutes.requests[which].mean() / minutes.width_s for which in chosen]),
         middle=np.array([rate.value for rate in rates]),
@@ -124,14 +124,53 @@ def _by_load(minutes: Minutes) -> Band:
 
 def _load_ratio(minutes: Minutes) -> Estimate:
     """The rate in the busiest tenth of minutes over that in the rest; all minutes as busy as the tenth's least belong
-    to it. Nan where all minutes are alike, or nothing failed in the rest."""
+    to it. Nan where all minutes are alike, or nothing failed in the rest.
+
+    The interval is the bootstrap's, and no narrower than what Wilson's intervals of both rates make of their ratio
+    (Donner and Zou, 2012), for as many requests as failures are independent of each other: what is drawn anew of a
+    tenth of minutes in which nothing failed never has a failure.
+    """
     seen = minutes.requests > 0
     busy = minutes.requests >= np.quantile(minutes.requests[seen], 0.9, method="higher")
     rest = seen & ~busy
     if not minutes.failed[rest].sum():
         return UNKNOWN
     sums = np.concatenate([_stretches(minutes, busy), _stretches(minutes, rest)], axis=1)
-    return interval(sums, lambda s: (s[..., 1] / s[..., 0]) / (s[..., 3] / s[..., 2]), n=int(seen.sum()))
+    drawn = interval(sums, lambda s: (s[..., 1] / s[..., 0]) / (s[..., 3] / s[..., 2]), n=int(seen.sum()))
+    if not drawn.known:
+        return drawn
+    together = _together(sums[:, :2] + sums[:, 2:])
+    low, high = _ratio_of(*(_wilson(failed, n, together) for n, failed in sums.sum(axis=0).reshape(2, 2)))
+    return Estimate(drawn.value, min(drawn.low, low), max(drawn.high, high), drawn.n)
+
+
+def _together(sums: Floats) -> float:
+    """How many times as much the share of failures varies as if each were on its own: 1 at least."""
+    n, failed = sums.sum(axis=0)
+    rate = failed / n
+    off = sums[:, 1] - rate * sums[:, 0]
+    return max(float((off**2).sum()) / (n * rate * (1.0 - rate)), 1.0) if 0 < failed < n else 1.0
+
+
+def _wilson(failed: float, n: float, together: float = 1.0) -> tuple[float, float, float]:
+    """Wilson's interval (1927) of a rate, and the rate between; ``together`` failures count as one."""
+    rate, z2 = failed / n, _Z * _Z * together / n
+    middle = (rate + z2 / 2.0) / (1.0 + z2)
+    half = np.sqrt(z2 * rate * (1.0 - rate) + z2 * z2 / 4.0) / (1.0 + z2)
+    return 0.0 if failed == 0 else middle - half, rate, 1.0 if failed == n else middle + half
+
+
+def _ratio_of(above: tuple[float, float, float], below: tuple[float, float, float]) -> tuple[float, float]:
+    """The interval of a ratio from those of both rates: Donner and Zou, "Closed-form confidence intervals for functions
+    of the normal mean and standard deviation", 2012."""
+    (low_a, a, high_a), (low_b, b, high_b) = above, below
+    least, most = high_b * (2.0 * b - high_b), low_b * (2.0 * b - low_b)
+    product = a * b
+    high = (product + np.sqrt(max(product**2 - high_a * (2.0 * a - high_a) * most, 0.0))) / most if most > 0 else np.inf
+    if abs(least) < 1e-15:  # the limit of what is below
+        return low_a * (2.0 * a - low_a) / (2.0 * product) if product > 0 else 0.0, float(high)
+    root = np.sqrt(max(product**2 - low_a * (2.0 * a - low_a) * least, 0.0))
+    return float(max((product - root) / least, 0.0)), float(high)
 
 
 def _stretches(minutes: Minutes, which: NDArray[np.bool_]) -> Floats:

@@ -97,6 +97,9 @@ class ArrivalFigures:
     tick_s: float
     """The clock's resolution if gaps below it were lost (at least a tenth of gaps are 0 and the rest are multiples of
     it); 0 if arrivals are continuous."""
+    rate_shift_by_chance: float = nan
+    """What ``rate_shift`` would be at a constant rate, with arrivals as uneven as they are from one stretch of five to
+    ten minutes to the next."""
 
 
 # --- lengths ----------------------------------------------------------------------------------------------------------
@@ -252,6 +255,9 @@ class Modality:
     """Tokens of this kind per second."""
     shift: Estimate
     """95th over 5th percentile of the windows' tokens per second."""
+    shift_by_chance: float = nan
+    """What ``shift`` would be at a constant rate, with tokens as uneven as they are from one stretch of some minutes to
+    the next."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,6 @@ from groundswell.stats.dip import dip_test
 from groundswell.stats.estimate import Estimate
 from groundswell.stats.power_law import exponents
 from groundswell.stats.rank import spearman_estimate
-from groundswell.stats.rounded import spread
 from groundswell.table import Workload
 
 Floats = NDArray[np.float64]
@@ -114,10 +113,14 @@ def answered_of(frame: pl.DataFrame) -> NDArray[np.bool_] | None:
 def modes_of_logs(lengths: Floats) -> tuple[Estimate, float]:
     """Hartigan's dip of the logarithms of lengths above 0, and the odds of as large a dip from one mode.
 
-    Lengths are spread from half below to half above them, or whole numbers themselves would count as modes.
+    The logarithms are spread evenly from those of half below to those of half above, or whole numbers themselves would
+    count as modes. (Spread evenly before the logarithm is taken, each number below some twenty is a mode: its
+    logarithms are denser towards its upper end.)
     """
-    some = np.sort(lengths[lengths > 0])
-    found = dip_test(np.log(spread(some)))
+    number, count = np.unique(lengths[lengths > 0], return_counts=True)
+    low, high = np.log(number - 0.5), np.log(number + 0.5)
+    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    found = dip_test(np.repeat(low, count) + (place + 0.5) * np.repeat((high - low) / count, count))
     return Estimate(found.value, found.low, found.high, found.n), found.p
 
 

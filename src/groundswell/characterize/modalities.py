@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from groundswell.chance import compiled
 from groundswell.characterize._course import Course, Grid, base_s, offset_s
+from groundswell.characterize._shift import shift_by_chance
 from groundswell.characterize.figures import Modality, ModalityFigures, Series
 from groundswell.characterize.setting import Setting
 from groundswell.stats.batches import FEWEST, MOST, interval, run_length, tails, weights
@@ -33,6 +34,7 @@ _SHARE_PARTS = 100
 _POINTS = 500
 _WINDOWS = 1024
 _FEWEST_WINDOWS = 4 * FEWEST
+_JITTER_S = 300.0
 
 
 @compiled
@@ -170,14 +172,14 @@ class Fold:
         if not present:
             return None
         sums = self.stretches.sums
-        with_items = int(sums[:, 1].sum())
+        with_items = int(sums[:, 1].sum())  # of at least a token
         share = interval(sums, lambda s: s[..., 2] / s[..., 1], with_items)
-        variance = sums[:, 3].sum() / with_items - share.value**2
+        variance = sums[:, 3].sum() / max(with_items, 1) - share.value**2
         return ModalityFigures(
             modalities={name: self._modality(name, k, setting, sample) for name, k in present.items()},
             modal_share=share,
-            share_cdf=Curve(np.arange(1, _SHARE_PARTS + 1) / _SHARE_PARTS, np.cumsum(self.shares) / with_items),
-            share_spread=float(np.sqrt(max(variance, 0.0))),
+            share_cdf=Curve(np.arange(1, _SHARE_PARTS + 1) / _SHARE_PARTS, np.cumsum(self.shares) / max(with_items, 1)),
+            share_spread=float(np.sqrt(np.maximum(variance, 0.0))),
             text_rate=self._rate(1, setting),
             together={name: self._together(2 + k) for name, k in present.items()},
         )
@@ -201,6 +203,7 @@ class Fold:
             spearman=_spearman(sample, f"{name}_tokens"),
             rate=self._rate(2 + k, setting),
             shift=self._shift(2 + k, 0.5 * float(sums[:, tokens].sum()) / items),
+            shift_by_chance=self._shift_by_chance(2 + k, 0.5 * float(sums[:, tokens].sum()) / items),
         )
 
     def _rates(self, course: Course, column: int, offset: float) -> tuple[Floats, Floats, Floats]:
@@ -220,7 +223,7 @@ class Fold:
     def _shift(self, column: int, least: float) -> Estimate:
         """95th over 5th percentile of the windows' tokens per second; a window counts as ``least`` tokens or more."""
         _, rate, _ = self._rates(self.windows, column, 0.0)
-        if rate.size < 2:
+        if rate.size < 2 or not least > 0:
             return Estimate(n=rate.size)
         order = np.argsort(rate)
         rate = np.maximum(rate[order], least / self.windows.width_s)
@@ -236,6 +239,19 @@ class Fold:
         drawn = ratio(weights(rate.size)[:, order])
         low, high = np.quantile(drawn, tails(rate.size / run_length(rate.size)))
         return Estimate(value, float(low), float(high), rate.size)
+
+    def _shift_by_chance(self, column: int, least: float) -> float:
+        """The same of tokens that come at a constant rate. How uneven they are is what neighbouring stretches of five
+        minutes or more say (von Neumann, 1941), so that slower changes add nothing to it; nan if there are few.
+        """
+        course = self.course
+        while course.width_s < _JITTER_S:
+            course = course.widened(2.0 * course.width_s)
+        tokens = course.sums[1:-1, column]
+        if tokens.size < 2 * FEWEST or not tokens.any():
+            return np.nan
+        jitter = float((np.diff(tokens) ** 2).mean() / 2 / tokens.mean())
+        return shift_by_chance(float(tokens.mean() * self.windows.width_s / course.width_s), jitter, least)
 
     def _together(self, column: int) -> Estimate:
         """The correlation over windows of tokens per second of a kind with those of text."""

@@ -104,10 +104,8 @@ class Fold:
         if not self.reason.n:
             return None
         thinking = _thinking(sample)
-        arrival_s, reason, answer, ratio = (
-            thinking[name].to_numpy() for name in ("arrival_s", "reason", "answer", "ratio")
-        )
-        found = dip_test(ratio)
+        arrival_s, reason, answer = (thinking[name].to_numpy() for name in ("arrival_s", "reason", "answer"))
+        found = dip_test(_spread(reason, answer, setting.seed))
         whole = self.ratio.sums.sum(axis=0)
         # Both are of the same requests, so in the same stretches.
         both = np.column_stack([self.reason.stretches.sums[:, 1], self.answer.stretches.sums[:, 1]])
@@ -147,6 +145,16 @@ def _thinking(sample: pl.DataFrame) -> pl.DataFrame:
     return kept.filter(pl.col("reason_tokens") > 0).select(
         "arrival_s", "client", reason=reason, answer=whole - reason, ratio=reason / whole
     )
+
+
+def _spread(reason: Floats, answer: Floats, seed: int) -> Floats:
+    """The ratios of lengths off by up to half a token, by chance: else the few ratios that short replies can have
+    would each be a mode.
+    """
+    off = np.random.default_rng(seed).uniform(-0.5, 0.5, reason.size)
+    # A reply has no less than no answer.
+    off = np.where(answer > 0, off, -np.abs(off))
+    return np.asarray(np.clip((reason + off) / (reason + answer), 0.0, 1.0))
 
 
 def _clients(thinking: pl.DataFrame) -> tuple[tuple[str, Curve], ...]:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 MOST = 128
 """As many stretches are kept at most; after a doubling there are half as many."""
 FEWEST = 10
-"""From fewer no interval is given."""
+"""From fewer in which something happened no interval is given."""
 BASE_S = 2.0**-4
 """The shortest stretch."""
 
@@ -105,20 +105,26 @@ class BatchSums:
 def interval(
     sums: Floats, statistic: Callable[[Floats], Floats], n: int | None = None, repeats: int = 1000
 ) -> Estimate:
-    """:meth:`BatchSums.estimate` for sums (m, k) over m stretches of equal length in order of time."""
+    """:meth:`BatchSums.estimate` for sums (m, k) over m stretches of equal length in order of time.
+
+    Stretches in which nothing happened are drawn, too, but say nothing of how sure the figure is.
+    """
     if not sums.size:
         return Estimate()
-    m = len(sums)
+    m, some = len(sums), int(np.count_nonzero(sums.any(axis=1)))
+    n = m if n is None else n
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(statistic(sums.sum(axis=0)))
-        if m < FEWEST:
-            return Estimate(value, n=m if n is None else n)
+        if not np.isfinite(value):
+            return Estimate(n=n)
+        if some < FEWEST:
+            return Estimate(value, n=n)
         drawn = np.asarray(statistic(weights(m, repeats) @ sums))
     drawn = drawn[np.isfinite(drawn)]
     if drawn.size < repeats // 2:
-        return Estimate(value, n=m if n is None else n)
-    low, high = np.quantile(drawn, tails(m / run_length(m)))
-    return Estimate(value, float(low), float(high), m if n is None else n)
+        return Estimate(value, n=n)
+    low, high = np.quantile(drawn, tails(some / run_length(m)))
+    return Estimate(value, float(low), float(high), n)
 
 
 def run_length(m: int) -> int:

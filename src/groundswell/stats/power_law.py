@@ -47,7 +47,7 @@ def exponents(log_mean: Floats, most: float) -> Floats:
     """:func:`exponent` for many means, from a table between the least and the most of them."""
     low, high = (exponent(float(at), most) for at in (np.nanmax(log_mean), np.nanmin(log_mean)))
     if high - low < _STEP:
-        return np.where(np.isfinite(log_mean), 0.5 * (low + high), np.nan)
+        return np.where(np.isfinite(log_mean), low, np.nan)
     s, top = np.linspace(low, high, 65), np.array([most])
     # The mean of ln k under the law is minus the slope of the logarithm of the sum.
     mean = [np.log(harmonic(top, v - _STEP)[0] / harmonic(top, v + _STEP)[0]) / (2.0 * _STEP) for v in s]

@@ -23,7 +23,8 @@ def cv_estimate(sums: Floats) -> Estimate:
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(_cv(sums.sum(axis=0)))
         m = len(sums)
-        if m < FEWEST or np.isnan(value):
+        some = int(np.count_nonzero(sums[:, 0]))
+        if some < FEWEST or np.isnan(value):
             return Estimate(value, n=n)
         if value == 0.0:
             return Estimate(value, value, value, n)
@@ -34,8 +35,11 @@ def cv_estimate(sums: Floats) -> Estimate:
     apart = apart[np.isfinite(apart)]
     if apart.size < len(drawn) // 2:
         return Estimate(value, n=n)
-    low, high = np.quantile(apart, tails(m / run_length(m)))
-    return Estimate(value, float(value * np.exp(-high * error)), float(value * np.exp(-low * error)), n)
+    low, high = np.quantile(apart, tails(some / run_length(m)))
+    with np.errstate(over="ignore"):
+        least, most = value * np.exp(-high * error), value * np.exp(-low * error)
+    # Where a few values are nearly all of the sum of squares, a draw that lacks them says that there is no bound.
+    return Estimate(value, float(least), float(most), n) if np.isfinite(most) else Estimate(value, n=n)
 
 
 def _cv(total: Floats) -> Floats:
