@@ -232,8 +232,8 @@ def rate_series(counts: Counts) -> Series:
     """The rate in stretches that are few enough to draw and long enough for thirty requests on average."""
     for width_s, first, count in _doubling(counts.shortest):
         if count.size <= MOST_POINTS and count.mean() >= _REQUESTS_A_POINT:
-            start_s = (first + np.arange(count.size)) * width_s
-            return Series(width_s, start_s, np.asarray(count / width_s, np.float64), count)
+            start_s: Floats = (first + np.arange(count.size)) * np.float64(width_s)
+            return Series(width_s, start_s, count / width_s, count)
     return Series()
 
 
