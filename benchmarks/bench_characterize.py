@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -24,12 +25,16 @@ from groundswell import formats
 from groundswell.compose import compose
 
 RATE_PER_S = 1_000.0
-ALONE = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}
+ALONE: dict[str, Callable[[Path], pl.DataFrame]] = {
+    ".parquet": pl.read_parquet,
+    ".csv": pl.read_csv,
+    ".jsonl": pl.read_ndjson,
+}
 
 
 def alone(path: Path) -> int:
     """Rows that polars reads."""
-    return ALONE[path.suffix](path).height
+    return len(ALONE[path.suffix](path))
 
 
 def whole(path: Path) -> int:

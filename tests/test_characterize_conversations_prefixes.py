@@ -66,7 +66,8 @@ def followed(requests: Sequence[Request]) -> list[int | None]:
         for j, earlier in enumerate(requests[:i]):
             full = length(earlier) // BLOCK
             prefix = earlier[1][:full]
-            own = full > 0 and all(talk[k] == talk[j] or requests[k][1][:full] != prefix for k in range(j))
+            first = next(k for k in range(j + 1) if requests[k][1][:full] == prefix)
+            own = full > 0 and talk[first] == talk[j]
             longer = length(request) > length(earlier) and request[1][:full] == prefix
             waits = j not in parent and request[0] - earlier[0] <= IDLE_S
             if own and longer and waits and (best is None or (full, j) > best):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def test_parts_add_up_to_the_whole(at: list[float], cuts: list[int]) -> None:
     value = np.column_stack([np.ones(at_s.size), np.arange(at_s.size)])
     whole = BatchSums.of(at_s, value)
     bounds = [0, *sorted(min(cut, at_s.size) for cut in cuts), at_s.size]
-    parts = [BatchSums.of(at_s[a:b], value[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [BatchSums.of(at_s[a:b], value[a:b]) for a, b in pairwise(bounds)]
     added = functools.reduce(operator.add, parts, BatchSums())
     assert (added.width_s, added.first) == (whole.width_s, whole.first)
     np.testing.assert_allclose(added.sums, whole.sums)

@@ -2,7 +2,7 @@
 
 A turn sends again what the turns before it sent, and more. So request B follows A if B's prompt is longer and its
 blocks begin with all full blocks of A's, which is to say if B has the last one of these, for equal ids stand for equal
-prefixes. It has to be A's own: one that no other conversation had sent before, so that a system prompt joins nobody. Of
+prefixes. It has to be A's own: one that A's conversation sent first, so that a system prompt joins nobody. Of
 several such A the longest is the one; a request has one follower at most, and that comes within :data:`IDLE_S`. A
 request of less than a block of its own cannot be followed, and one that is sent again begins a conversation.
 

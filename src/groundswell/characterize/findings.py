@@ -269,7 +269,7 @@ def _gamma(whole: Characterization) -> tuple[Verdict, str, Estimate, str]:
     gammas = [fit for window in arrivals.windows for fit in window.fits if fit.family == "gamma"]
     near = float(np.mean([fit.ks <= GAMMA_KS or fit.p >= ODDS for fit in gammas])) if gammas else 0.0
     passed = arrivals.accepted.get("gamma", 0.0)
-    figure = f"near or not rejected in {near:.0%} of windows, not rejected in {passed:.0%}; {_best(arrivals.best)}"
+    figure = f"near in {near:.0%} of windows, not rejected in {passed:.0%}; {_best(arrivals.best)}"
     why = f"in half of the tested windows the fitted Gamma lies within {GAMMA_KS} or is not rejected at {ODDS}"
     return _verdict(near >= 0.5), figure, Estimate(near, n=len(gammas)), why
 
