@@ -75,7 +75,7 @@ def test_a_screen_of_text(everything: Characterization, width: int) -> None:
 
 def test_skipped_rows_are_in_the_text_and_in_json(everything: Characterization) -> None:
     read = read_as(everything, 1_000, 3, ("A note.",))
-    assert "3 rows could not be read" in describe(read)
+    assert "skipped: 3 of the rows" in describe(read)
     assert json.loads(as_json(read))["source"]["skipped"] == 3
 
 

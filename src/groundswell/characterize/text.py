@@ -42,7 +42,7 @@ def _summary(whole: Characterization) -> list[str]:
         numbers = (t.mean, t.p50, t.p90, t.p99, t.most) if t.count else ()
         lines.append(f"  {name:<8}" + "".join(f"{show_count(round(number, 1)):>9}" for number in numbers))
     if whole.source.get("skipped"):
-        lines.append(f"{whole.source['skipped']:,} rows could not be read and were skipped")
+        lines.append(f"skipped: {whole.source['skipped']:,} of the rows, which could not be read")
     return lines
 
 

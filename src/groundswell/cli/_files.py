@@ -23,7 +23,7 @@ def write_pool_and_say(pool: ClientPool, path: Path) -> None:
     write_pool(pool, path)
     rate = f"{pool.mean_rate_per_s.sum():.4g} req/s"
     begin_s, end_s = pool.covered_s
-    held = f"{len(pool):,} clients, {show_duration(end_s - begin_s)}, {rate}"
+    held = f"{len(pool):,} client{'s' * (len(pool) != 1)}, {show_duration(end_s - begin_s)}, {rate}"
     print(f"wrote {path}, {show_bytes(path.stat().st_size)}: {held}")
 
 
