@@ -14,7 +14,8 @@ from groundswell.errors import UsageError
 from groundswell.lengths import LENGTHS
 from groundswell.stats.fits import Fit, fit
 from groundswell.stats.gammas import digamma, gamma_tails, trigamma
-from groundswell.stats.power_law import exponents, harmonic
+from groundswell.stats.harmonic import harmonic
+from groundswell.stats.power_law import exponents
 
 Floats = NDArray[np.float64]
 SIMPLE = ("exponential", "gamma", "weibull", "lognormal", "pareto")

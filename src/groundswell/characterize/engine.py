@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -147,9 +147,3 @@ def finish(fold: Folded, setting: Setting, metadata: Mapping[str, Any], workers:
 def read_as(whole: Characterization, rows: int, skipped: int, notes: Sequence[str]) -> Characterization:
     """The characterization with what came of reading its trace, which every output of it shows."""
     return replace(whole, source={**whole.source, "rows": rows, "skipped": skipped, "notes": list(notes)})
-
-
-def topics(whole: Characterization) -> Iterator[tuple[str, Any]]:
-    """The topics of a characterization by name, None included."""
-    for name in TOPICS:
-        yield name, getattr(whole, name)

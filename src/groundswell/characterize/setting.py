@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 from groundswell.errors import UsageError
@@ -36,11 +37,16 @@ class Setting:
                 raise UsageError(f"{what} {seconds:g} s: must be between {SHORTEST_S:g} s and {LONGEST_S:g} s")
 
 
+def time_of_day_s(metadata: Mapping[str, Any]) -> float | None:
+    """The time of day of a trace's second 0: from its date, or from the clock of the pool that made it; else None."""
+    start_s = metadata.get("start_unix_s", metadata.get("start_s"))
+    return float(start_s) % DAY_S if isinstance(start_s, (int, float)) and isfinite(start_s) else None
+
+
 def informed(setting: Setting, metadata: Mapping[str, Any]) -> Setting:
     """``setting`` with what the trace says of itself."""
-    start_s = metadata.get("start_unix_s", metadata.get("start_s"))
-    if setting.midnight_s is None and isinstance(start_s, (int, float)):
-        setting = replace(setting, midnight_s=float(start_s) % DAY_S)
+    if setting.midnight_s is None:
+        setting = replace(setting, midnight_s=time_of_day_s(metadata))
     if "prefix_block_tokens" in metadata:
         setting = replace(setting, block_tokens=int(metadata["prefix_block_tokens"]))
     return setting

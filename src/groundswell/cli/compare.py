@@ -45,10 +45,12 @@ def compare(
     from groundswell.characterize.as_json import as_json
     from groundswell.fidelity import held
     from groundswell.fidelity.text import describe
-    from groundswell.whole_file import check_place
+    from groundswell.whole_file import check_folder, check_place
 
     if html is not None:
         check_place(html)
+    if figures is not None:
+        check_folder(figures)
     names = [str(path) for path in candidates]
     if len(set(names)) < len(names):
         raise UsageError(f"{max(names, key=names.count)}: is given twice")

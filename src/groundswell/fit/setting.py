@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.characterize.setting import DAY_S
+from groundswell.characterize.setting import DAY_S, time_of_day_s
 from groundswell.errors import UsageError
 
 MINUTE_S = 60.0
@@ -68,9 +68,7 @@ class FitSetting:
         """The grid for a trace with this ``metadata``."""
         midnight_s = self.midnight_s
         if midnight_s is None:
-            start = metadata.get("start_unix_s", metadata.get("start_s"))
-            known = isinstance(start, (int, float)) and np.isfinite(start)
-            midnight_s = float(start) % DAY_S if known else 0.0
+            midnight_s = time_of_day_s(metadata) or 0.0
         if self.align == "clock":
             return Grid(self.window_s, self.slot_s, midnight_s, 0.0)
         # second 0 is often the first arrival, whose time a pool that is shared does not tell

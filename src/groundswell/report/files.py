@@ -10,7 +10,7 @@ from groundswell.errors import UsageError
 from groundswell.report import palette
 from groundswell.report.figure import Figure, Spec
 from groundswell.report.plot import READER
-from groundswell.whole_file import appearing, faults_of
+from groundswell.whole_file import appearing, check_folder, faults_of
 
 WIDTH = 640
 """Of a figure in a file of its own, in CSS pixels; a PNG has twice as many."""
@@ -27,8 +27,7 @@ def write_each(figures: Iterable[Figure], folder: Path, formats: Sequence[str]) 
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise UsageError(f"figures have no format {unknown[0]!r}; they have {', '.join(FORMATS)}")
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: is no folder; name one for the figures")
+    check_folder(folder)
     with faults_of(folder):
         folder.mkdir(parents=True, exist_ok=True)
     written = []

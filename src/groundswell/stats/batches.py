@@ -82,9 +82,7 @@ class BatchSums:
         factor = round(width_s / self.width_s)
         if factor == 1:
             return self
-        number = np.arange(self.first, self.first + len(self.sums)) // factor
-        begins = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
-        return BatchSums(width_s, int(number[0]), np.add.reduceat(self.sums, begins, axis=0))
+        return BatchSums(width_s, *coarsened(self.first, self.sums, factor))
 
     @property
     def total(self) -> Floats:
@@ -100,6 +98,13 @@ class BatchSums:
         figure is said to rest on: by default the stretches.
         """
         return interval(self.sums, statistic, n, repeats)
+
+
+def coarsened(first: int, sums: Floats, factor: int) -> tuple[int, Floats]:
+    """``sums`` of stretches from number ``first`` on, in stretches ``factor`` times as long: (their first, sums)."""
+    number = np.arange(first, first + len(sums)) // factor
+    begins = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+    return int(number[0]), np.add.reduceat(sums, begins, axis=0)
 
 
 def interval(

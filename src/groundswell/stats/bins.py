@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.chance import compiled
+from groundswell.stats.batches import coarsened
 
 Floats = NDArray[np.float64]
 
@@ -32,9 +33,7 @@ class Part:
         factor = round(width_s / self.width_s)
         if factor == 1:
             return self
-        number = np.arange(self.first, self.first + len(self.sums)) // factor
-        begins = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
-        return Part(width_s, int(number[0]), np.add.reduceat(self.sums, begins, axis=0))
+        return Part(width_s, *coarsened(self.first, self.sums, factor))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,22 +9,12 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import minimize_scalar
 
+from groundswell.stats.harmonic import harmonic
+
 Floats = NDArray[np.float64]
 
 LARGEST_EXPONENT = 20.0
 _STEP = 1e-4
-_SUMMED = 1024  # terms added one by one; the rest by the Euler–Maclaurin formula, to 1e-10
-
-
-def harmonic(n: Floats, s: float) -> Floats:
-    """Σ k^-s over k = 1 … n, for whole n."""
-    k = np.arange(1.0, _SUMMED + 1.0)
-    table = np.concatenate([[0.0], np.cumsum(k**-s)])
-    a, b = float(_SUMMED), np.maximum(n, _SUMMED)
-    rise, power = np.log(b / a), 1.0 - s
-    integral = rise if abs(power) < 1e-9 else a**power * np.expm1(power * rise) / power
-    ends = 0.5 * (b**-s - a**-s) - s / 12.0 * (b ** (-s - 1.0) - a ** (-s - 1.0))
-    return np.asarray(table[np.minimum(n, _SUMMED).astype(np.int64)] + integral + ends)
 
 
 def exponent(log_mean: float, most: float) -> float:
