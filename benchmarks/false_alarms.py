@@ -40,11 +40,11 @@ def judged(workload: Workload, key: str, topics: tuple[str, ...]) -> Any:
     return next(finding for finding in findings(whole) if finding.key == key)
 
 
-def raised(number: int, seed: int) -> bool:
-    """Whether alarm ``number`` is raised by one draw."""
+def verdict(number: int, seed: int) -> str:
+    """What is said of one draw of alarm ``number``."""
     alarm = ALARMS[number]
     workload = alarm.make(np.random.default_rng([seed, *alarm.name.encode()]))
-    return bool(judged(workload, alarm.key, alarm.topics).verdict == alarm.wrong)
+    return str(judged(workload, alarm.key, alarm.topics).verdict)
 
 
 def smooth(random: np.random.Generator) -> Workload:

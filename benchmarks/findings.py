@@ -48,7 +48,7 @@ def main() -> None:
         print(f"{name}: {whole.summary.requests:,} requests\n")
         table(
             ["", "in this trace", "verdict", "in the paper"],
-            [[f.key, f.figure, f.verdict, f.paper] for f in whole.findings if f.verdict != "cannot be said"],
+            [[f.key, f.figure, f.verdict, f.paper] for f in whole.findings if f.figure != "–"],
         )
 
 

@@ -1,10 +1,10 @@
 """How often the stated 95 % intervals hold the truth, on traces whose truth is known; and false alarms.
 
-    python benchmarks/intervals.py [--repeats 200] [--only TEXT]
+    python benchmarks/intervals.py [--repeats 200] [--only TEXT] [--alarms]
 
 Each row is one estimator on one kind of trace: its true value, the mean of the estimates, and the share of repeats
 whose interval holds the truth, of those that have one. Below 90 % is marked. The last rows are shares of repeats in
-which a finding was judged wrongly.
+which a finding was judged wrongly, and in which it could not be said.
 """
 
 from __future__ import annotations
@@ -59,22 +59,26 @@ def coverage(pool: Executor, repeats: int, only: str) -> None:
 
 
 def alarms(pool: Executor, repeats: int, only: str) -> None:
-    print(f"\n{'wrongly judged':<60}{'share':>8}{'at most':>9}   of {repeats} repeats")
+    print(f"\n{'wrongly judged':<60}{'share':>8}{'at most':>9}{'unsaid':>8}   of {repeats} repeats")
     for number, alarm in enumerate(false_alarms.ALARMS):
         if only not in alarm.name:
             continue
-        wrong = float(np.mean(list(pool.map(partial(false_alarms.raised, number), range(repeats), chunksize=5))))
-        print(f"{alarm.name:<60}{wrong:>8.1%}{alarm.most:>9.0%}{'  above' if wrong > alarm.most else ''}", flush=True)
+        said = list(pool.map(partial(false_alarms.verdict, number), range(repeats), chunksize=5))
+        wrong, unsaid = said.count(alarm.wrong) / repeats, said.count("cannot be said") / repeats
+        mark = "  above" if wrong > alarm.most else ""
+        print(f"{alarm.name:<60}{wrong:>8.1%}{alarm.most:>9.0%}{unsaid:>8.1%}{mark}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--only", default="", help="cases whose name has this text")
+    parser.add_argument("--alarms", action="store_true", help="the false alarms alone")
     asked = parser.parse_args()
     # Polars has threads of its own, which a forked process would wait for in vain.
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        coverage(pool, asked.repeats, asked.only)
+        if not asked.alarms:
+            coverage(pool, asked.repeats, asked.only)
         alarms(pool, asked.repeats, asked.only)
 
 
