@@ -45,7 +45,7 @@ def main() -> None:
         rows.append([f"{finding.key} {finding.statement}", *marks])
     table(head, rows)
     for name, whole in found.items():
-        print(f"{name}: {whole.summary.requests:,} requests\n")
+        print(f"**{name}: {whole.summary.requests:,} requests**\n")
         table(
             ["", "in this trace", "verdict", "in the paper"],
             [[f.key, f.figure, f.verdict, f.paper] for f in whole.findings if f.figure != "–"],
