@@ -20,7 +20,7 @@ from groundswell.formats import FORMATS
 from groundswell.formats.reading import read
 from groundswell.table import Workload
 from traces import HEADER, TABLES, rows_of, saved
-from workloads import WRITTEN, random_workload
+from workloads import WRITTEN, everything, random_workload
 
 COMMAND = [sys.executable, "-m", "groundswell.cli"]
 READ = [name for name in WRITTEN if hasattr(FORMATS[name], "layout")]
@@ -99,6 +99,56 @@ def test_a_trace_far_out_of_order_is_sorted(tmp_path: Path, capsys: pytest.Captu
         assert run(["convert", str(tmp_path / "in.csv"), str(tmp_path / name)]) == 0
         assert (rows_of(read(tmp_path / name))["input_tokens"].to_numpy() == np.arange(n)).all()
         assert "far out of order" in capsys.readouterr().err.replace("\n      ", " ")
+
+
+def dropped(err: str) -> str:
+    """What a note says was dropped."""
+    said = " ".join(err.replace("\n      ", " ").splitlines())
+    return said.partition("note: dropped, as ")[2]
+
+
+ITEMS = "which input tokens are images, audio or video"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("vidur", f"dates, clients, conversations, models, failures, reasoning, {ITEMS}, shared prefixes"),
+        ("mooncake", f"dates, clients, conversations, models, failures, reasoning, {ITEMS}"),
+        ("bailian", f"dates, times to think, models, failures, reasoning, {ITEMS}"),
+        ("gateway", "numbers of turns, times to think, which input tokens are video, shared prefixes"),
+        ("csv", "dates, shared prefixes"),
+        ("parquet", ""),
+    ],
+)
+def test_what_a_format_drops_is_said(name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    metadata = {"prefix_block_tokens": 512, "start_unix_s": 1.7e9}
+    Workload(everything().frame, metadata).write(tmp_path / "in.parquet")
+    assert run(["convert", str(tmp_path / "in.parquet"), str(tmp_path / "out"), "--to", name]) == 0
+    assert dropped(capsys.readouterr().err) == (f"{name} does not hold it: {words}" if words else "")
+
+
+@pytest.mark.parametrize(("source", "target"), [("vidur", "vllm"), ("azure", "azure"), ("burstgpt", "csv")])
+def test_nothing_is_said_where_nothing_is_dropped(
+    source: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = saved(tmp_path, TABLES[source])
+    assert run(["convert", str(path), str(tmp_path / "out"), "--to", target]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_parameters_of_a_format_are_not_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved(tmp_path, TABLES["burstgpt"])
+    assert run(["convert", str(path), str(tmp_path / "out"), "--to", "vllm:block_tokens=512"]) == 0
+    assert dropped(capsys.readouterr().err) == "vllm does not hold it: clients, models, failures"
+
+
+def test_what_is_generated_is_treated_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["generate", "reasoning", "--clients", "5", "--duration", "1m", "-o", str(tmp_path / "out")]
+    assert run([*arguments, "--to", "azure"]) == 0
+    assert dropped(capsys.readouterr().err) == "azure does not hold it: clients, reasoning"
+    assert run([*arguments, "--to", "csv"]) == 0
+    assert dropped(capsys.readouterr().err) == ""
 
 
 def test_dates_go_from_one_format_to_the_next(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 
 from groundswell.formats import FORMATS
 from groundswell.table import Workload
@@ -30,6 +31,35 @@ def random_workload(n: int, seed: int = 0, *, reason: bool = False, items: bool 
         reason_tokens=(output * 0.6).astype(np.int32) if reason else None,
         items={"image_tokens": (count, rng.integers(1, 1500, count.sum()).astype(np.int32))} if items else None,
         metadata={"seed": seed, "duration_s": 0.2 * n},
+    )
+
+
+def everything() -> Workload:
+    """300 requests with every column there is."""
+    n = 300
+    rng = np.random.default_rng(5)
+    i = np.arange(n)
+    clients = ["a", "ü", 'x"y,z']
+    tokens = rng.integers(600, 3000, n)
+    return Workload(
+        pl.DataFrame(
+            {
+                "arrival_s": np.sort(rng.uniform(0, 1000, n)).round(6),
+                "client": pl.Series([clients[k % 3] for k in i], dtype=pl.Enum(clients)),
+                "input_tokens": pl.Series(tokens, dtype=pl.Int32),
+                "output_tokens": pl.Series(rng.integers(2, 300, n), dtype=pl.Int32),
+                "reason_tokens": pl.Series(i % 3, dtype=pl.Int32),
+                "image_tokens": pl.Series([[5] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
+                "audio_tokens": pl.Series([[7] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
+                "video_tokens": pl.Series([[9] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
+                "conversation": i % 60,
+                "turn": pl.Series(i // 60 + 1, dtype=pl.Int16),
+                "think_s": np.full(n, 1.5),
+                "prefix_blocks": pl.Series([[k % 4, 10 + k % 9] for k in i], dtype=pl.List(pl.Int64)),
+                "model": ["m", "k"] * (n // 2),
+                "failed": i % 25 == 0,
+            }
+        )
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundswell.errors import UsageError
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from groundswell.clients import ClientPool
+    from groundswell.table import Workload
 
 
 def write_pool_and_say(pool: ClientPool, path: Path) -> None:
@@ -35,3 +37,26 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
 
     with appearing(path) as place, faults_of(path):
         frame.write_csv(place) if path.suffix == ".csv" else frame.write_parquet(place)
+
+
+def write_workload(blocks: Iterable[Workload], path: Path, to: str | None, metadata: Mapping[str, Any]) -> int:
+    """Write blocks in the format that is asked for, and say on stderr what of them it does not hold: the number of
+    rows."""
+    from groundswell import formats
+    from groundswell.cli._print import note
+    from groundswell.table import Workload
+
+    latest: Workload | None = None
+
+    def passing() -> Iterator[Workload]:
+        nonlocal latest
+        for block in blocks:
+            latest = Workload(block.frame.clear(), block.metadata)
+            yield block
+
+    rows = formats.write(passing(), path, format=to, metadata=metadata)
+    name = formats.format_of(path, to)
+    words = formats.dropped_by(name, latest) if latest is not None else []
+    if words:
+        note(f"dropped, as {name.partition(':')[0]} does not hold it: {', '.join(words)}")
+    return rows

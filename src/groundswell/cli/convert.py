@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from groundswell.cli import _options as take
+from groundswell.cli._files import write_workload
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.cli._traces import open_trace, say_reading
 from groundswell.errors import UsageError
@@ -80,4 +81,4 @@ def _write(trace: Trace, output: Path, to: str | None, record: dict[str, Any]) -
         # What the first block tells of the trace, its second 0 for one, some formats write with their first row.
         first: Iterable[Any] = [next(blocks)]
         shown = with_progress(chain(first, blocks), trace.expected_rows, "converting")
-        return formats.write(shown, output, format=to, metadata={**trace.metadata, **record})
+        return write_workload(shown, output, to, {**trace.metadata, **record})

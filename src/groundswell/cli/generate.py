@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from groundswell.cli import _options as take
+from groundswell.cli._files import write_workload
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.errors import UsageError
 
@@ -46,7 +47,6 @@ def generate(
     Ends with a summary of what was written.
     """
     began_s = time.perf_counter()
-    from groundswell import formats
     from groundswell.cli._print import note
     from groundswell.clients.source import is_law, open_source
     from groundswell.compose import compose
@@ -93,7 +93,7 @@ def generate(
     try:
         with stopped_between(tally.watch(blocks)) as watched:
             shown = with_progress(watched, composition.expected_requests, "generating")
-            rows = formats.write(shown, output, format=to, metadata=metadata)
+            rows = write_workload(shown, output, to, metadata)
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; nothing was written to {output}") from None
     took_s = time.perf_counter() - opened_s

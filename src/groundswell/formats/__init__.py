@@ -1,7 +1,7 @@
 """Workloads as files, one format a file: our own, and those that other tools replay.
 
 A part is a frozen dataclass of the choices it leaves to a person. It names its file's ending, says for the docs who
-reads it and what it cannot hold, and opens a **sink**, to which blocks are added one after the other.
+reads it and what it keeps, and opens a **sink**, to which blocks are added one after the other.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import polars as pl
 
 from groundswell.errors import DataError, UsageError
 from groundswell.family import Family
+from groundswell.formats._kept import dropped, held_by
 from groundswell.table import REQUIRED, Workload
 from groundswell.whole_file import appearing, faults_of
 
@@ -43,8 +44,11 @@ class Format(Protocol):
     """The tool that reads it."""
     command: ClassVar[str]
     """The words that make the tool read ``trace`` with this ending."""
-    lost: ClassVar[str]
-    """What of a workload it does not hold."""
+    keeps: ClassVar[tuple[str, ...]]
+    """Which columns of a workload come back from such a file, beside times and lengths, and whether its dates do:
+    names of :data:`groundswell.formats._kept.EVERYTHING`."""
+    coarser: ClassVar[tuple[str, ...]]
+    """What else it does not hold, in words."""
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""
@@ -108,6 +112,14 @@ def format_of(path: Path, text: str | None) -> str:
     return BY_ENDING[path.suffix]
 
 
+def dropped_by(text: str, workload: Workload) -> list[str]:
+    """What of ``workload`` a file of the format ``text`` does not hold, in words: nothing where all comes back.
+
+    Says nothing of what is merely coarser there, such as times.
+    """
+    return dropped(FORMATS[text.partition(":")[0].strip()].keeps, held_by(workload))
+
+
 def _in_order(block: Workload, latest_s: float) -> float:
     """The last arrival of ``block``, which must not begin before ``latest_s``."""
     if not len(block):
@@ -125,7 +137,8 @@ def describe() -> str:
     lines = ["| format | file | read by | does not hold |", "|---|---|---|---|"]
     for name in FORMATS:
         part = FORMATS[name]
-        lines.append(f"| `{name}` | `{part.ending}` | {part.reader} | {part.lost} |")
+        lost = ", ".join([*part.coarser, *dropped(part.keeps)]) or "nothing"
+        lines.append(f"| `{name}` | `{part.ending}` | {part.reader} | {lost} |")
     return "\n".join(lines) + "\n"
 
 

@@ -83,10 +83,8 @@ class Aiperf:
         "aiperf profile --model MODEL --url URL --input-file trace.jsonl --custom-dataset-type mooncake-trace "
         "--fixed-schedule"
     )
-    lost: ClassVar[str] = (
-        "times below 1 µs, dates, clients, conversations, models, failures, reasoning, which input tokens are "
-        "images, audio or video, shared prefixes"
-    )
+    keeps: ClassVar[tuple[str, ...]] = ()
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def __post_init__(self) -> None:
         if self.turns not in ("delta", "cumulative"):

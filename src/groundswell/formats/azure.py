@@ -11,6 +11,7 @@ import polars as pl
 
 from groundswell.formats import FORMATS, Sink
 from groundswell.formats._clock import unix_start
+from groundswell.formats._kept import DATES
 from groundswell.formats._lines import CsvLines, input_length
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import need
@@ -29,10 +30,8 @@ class Azure:
         "inference-perf -c config.yml  "
         "# with load: {type: trace_replay, trace: {file: trace.csv, format: AzurePublicDataset}}"
     )
-    lost: ClassVar[str] = (
-        "times below 1 µs, clients, conversations, models, failures, reasoning, which input tokens are images, "
-        "audio or video, shared prefixes"
-    )
+    keeps: ClassVar[tuple[str, ...]] = (DATES,)
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

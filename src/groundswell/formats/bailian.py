@@ -46,10 +46,8 @@ class Bailian:
         "aiperf profile --model MODEL --url URL --input-file trace.jsonl --custom-dataset-type bailian-trace "
         "--fixed-schedule"
     )
-    lost: ClassVar[str] = (
-        "times below 1 µs, dates, times to think, models, failures, reasoning, which input tokens are images, "
-        "audio or video"
-    )
+    keeps: ClassVar[tuple[str, ...]] = ("client", "conversation", "turn", "prefix_blocks")
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def __post_init__(self) -> None:
         block_size(self.block_tokens, "bailian")

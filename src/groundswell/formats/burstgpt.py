@@ -41,10 +41,8 @@ class BurstGpt:
     ending: ClassVar[str] = ".csv"
     reader: ClassVar[str] = "vLLM's `bench serve` (lengths), AIPerf"
     command: ClassVar[str] = "vllm bench serve --dataset-name burstgpt --dataset-path trace.csv --num-prompts ROWS"
-    lost: ClassVar[str] = (
-        "times below 1 µs, dates, times to think, lengths of failed replies, reasoning, which input tokens are "
-        "images, audio or video, shared prefixes"
-    )
+    keeps: ClassVar[tuple[str, ...]] = ("client", "conversation", "turn", "model", "failed")
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs", "lengths of failed replies")
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from groundswell.formats import FORMATS, Sink
+from groundswell.formats._kept import DATES, all_but
 from groundswell.formats._lines import CsvLines
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.mapped import mapped, ours
@@ -24,9 +25,8 @@ class Csv:
     ending: ClassVar[str] = ".csv"
     reader: ClassVar[str] = "spreadsheets, anything that reads CSV"
     command: ClassVar[str] = "duckdb -c \"select client, count(*) from 'trace.csv' group by client\""
-    lost: ClassVar[str] = (
-        "dates and where it comes from, clients that sent nothing, the size of each item, shared prefixes"
-    )
+    keeps: ClassVar[tuple[str, ...]] = all_but(DATES, "prefix_blocks")
+    coarser: ClassVar[tuple[str, ...]] = ("where it comes from", "clients that sent nothing", "the size of each item")
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

@@ -30,6 +30,7 @@ from groundswell.formats._json_values import (
     tokens,
     values_at,
 )
+from groundswell.formats._kept import all_but
 from groundswell.formats._lines import JsonLines
 from groundswell.formats.layout import Head, Layout
 from groundswell.table import ITEM_COLUMNS, Workload
@@ -52,9 +53,8 @@ class Gateway:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "what reads the logs of OpenAI-style gateways"
     command: ClassVar[str] = "jq -s 'map(.usage.completion_tokens) | add' trace.jsonl"
-    lost: ClassVar[str] = (
-        "times below 1 µs, numbers of turns, times to think, video, the size of each image and audio, shared prefixes"
-    )
+    keeps: ClassVar[tuple[str, ...]] = all_but("turn", "think_s", "video_tokens", "prefix_blocks")
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs", "the size of each image and audio")
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from groundswell.formats import FORMATS, Sink
+from groundswell.formats._kept import DATES, all_but
 from groundswell.formats._lines import JsonLines
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.mapped import mapped, ours
@@ -21,7 +22,8 @@ class Jsonl:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "anything that reads JSON"
     command: ClassVar[str] = "jq -s 'map(.output_tokens) | add' trace.jsonl"
-    lost: ClassVar[str] = "dates and where it comes from, clients that sent nothing"
+    keeps: ClassVar[tuple[str, ...]] = all_but(DATES)
+    coarser: ClassVar[tuple[str, ...]] = ("where it comes from", "clients that sent nothing")
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

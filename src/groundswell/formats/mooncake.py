@@ -34,10 +34,8 @@ class Mooncake:
         "python -m sglang.bench_serving --backend sglang --dataset-name mooncake --dataset-path trace.jsonl "
         "--use-trace-timestamps --mooncake-num-rounds 1"
     )
-    lost: ClassVar[str] = (
-        "times below 1 ms, dates, clients, conversations, models, failures, reasoning, which input tokens are "
-        "images, audio or video"
-    )
+    keeps: ClassVar[tuple[str, ...]] = ("prefix_blocks",)
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 ms",)
 
     def __post_init__(self) -> None:
         block_size(self.block_tokens, "mooncake")

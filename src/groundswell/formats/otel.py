@@ -18,6 +18,7 @@ from groundswell.formats import FORMATS, Sink, _spans
 from groundswell.formats._clock import dates
 from groundswell.formats._ids import id_numbers
 from groundswell.formats._json_values import instants, is_json, tokens
+from groundswell.formats._kept import DATES
 from groundswell.formats._lines import JsonLines, input_length
 from groundswell.formats.layout import Head, Layout
 from groundswell.table import Workload
@@ -50,10 +51,8 @@ class Otel:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "what reads OpenTelemetry's spans as JSON"
     command: ClassVar[str] = "jq -s 'map(.attributes[\"gen_ai.usage.output_tokens\"]) | add' trace.jsonl"
-    lost: ClassVar[str] = (
-        "times below 1 µs, numbers of turns, times to think, which input tokens are images, audio or video, "
-        "shared prefixes"
-    )
+    keeps: ClassVar[tuple[str, ...]] = (DATES, "client", "conversation", "model", "failed", "reason_tokens")
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

@@ -15,6 +15,7 @@ from polars.io.plugins import register_io_source
 
 from groundswell.errors import DataError
 from groundswell.formats import FORMATS, Sink
+from groundswell.formats._kept import EVERYTHING
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.mapped import mapped, ours
 from groundswell.table import PARQUET, Workload, parquet_metadata, parquet_noted
@@ -30,7 +31,8 @@ class Parquet:
     ending: ClassVar[str] = ".parquet"
     reader: ClassVar[str] = "groundswell, polars, pandas, DuckDB"
     command: ClassVar[str] = "duckdb -c \"select client, count(*) from 'trace.parquet' group by client\""
-    lost: ClassVar[str] = "nothing"
+    keeps: ClassVar[tuple[str, ...]] = EVERYTHING
+    coarser: ClassVar[tuple[str, ...]] = ()
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

@@ -34,7 +34,8 @@ class ServeGen:
     ending: ClassVar[str] = ".csv"
     reader: ClassVar[str] = "scripts for ServeGen's `workload.csv`"
     command: ClassVar[str] = "python -c \"import csv; print(len(list(csv.DictReader(open('trace.csv')))))\""
-    lost: ClassVar[str] = "times below 1 µs, dates, clients, conversations, models, failures, shared prefixes"
+    keeps: ClassVar[tuple[str, ...]] = ("reason_tokens", *ITEM_COLUMNS)
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

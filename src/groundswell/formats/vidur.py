@@ -28,10 +28,8 @@ class Vidur:
         "--trace_request_generator_config_trace_file trace.csv "
         "--trace_request_generator_config_max_tokens 131072"
     )
-    lost: ClassVar[str] = (
-        "times below 1 µs, dates, clients, conversations, models, failures, reasoning, which input tokens are "
-        "images, audio or video, shared prefixes"
-    )
+    keeps: ClassVar[tuple[str, ...]] = ()
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
         """A sink that writes to ``place``."""

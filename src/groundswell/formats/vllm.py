@@ -31,10 +31,8 @@ class Vllm:
         "vllm bench serve --backend openai --endpoint /v1/completions --dataset-name timed_trace --self-timed "
         "--dataset-path trace.jsonl --num-prompts ROWS"
     )
-    lost: ClassVar[str] = (
-        "times below 1 µs, dates, clients, conversations, models, failures, reasoning, which input tokens are "
-        "images, audio or video"
-    )
+    keeps: ClassVar[tuple[str, ...]] = ("prefix_blocks",)
+    coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def __post_init__(self) -> None:
         block_size(self.block_tokens, "vllm")

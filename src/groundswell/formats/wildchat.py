@@ -24,6 +24,7 @@ from groundswell.formats._json_values import (
     instants,
     turn_number,
 )
+from groundswell.formats._kept import EVERYTHING
 from groundswell.formats.layout import Head, Layout
 
 _TALKS = {"conversation": "model", "conversations": "model", "conversation_a": "model_a", "conversation_b": "model_b"}
@@ -50,7 +51,8 @@ class Wildchat:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "read only"
     command: ClassVar[str] = "groundswell convert wildchat.jsonl trace.parquet"
-    lost: ClassVar[str] = "is not written, as groundswell makes no prompts"
+    keeps: ClassVar[tuple[str, ...]] = EVERYTHING
+    coarser: ClassVar[tuple[str, ...]] = ("is not written, as groundswell makes no prompts",)
 
     def __post_init__(self) -> None:
         check_chars_per_token(self.chars_per_token, "wildchat")
