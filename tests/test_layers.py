@@ -14,7 +14,7 @@ LAYERS = (
     {"_version", "data", "errors"},
     {"chance", "family", "number_csv", "units", "whole_file"},
     {"histogram", "length_tables", "progress", "rates", "table"},
-    {"stats"},
+    {"prefix", "stats"},
     {"arrivals", "formats", "lengths"},
     {"clients"},
     {"population"},

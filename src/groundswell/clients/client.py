@@ -26,6 +26,12 @@ Floats = NDArray[np.float64]
 
 SLOT_S = 21_600.0
 _NEEDED = ("input_tokens", "output_tokens")
+LATER = ("think_ms", "new_tokens", "kept_ratio", "regenerate")
+"""What a conversation's later turns are like; the first two are needed."""
+RATIOS = ("reason_ratio", "kept_ratio", "regenerate")
+"""Fields that are shares."""
+MAY_BE_NONE = ("image_count", "audio_count", "video_count", "think_ms", "shared_tokens")
+"""Fields that may be 0."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +192,15 @@ def check_fields(given: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"{kind}_count (items a request) and {kind}_tokens (size of an item) come together or not at all"
             )
+    if "turns" not in given and (later := [name for name in LATER if name in given]):
+        raise UsageError(f"{later[0]} is of the later turns of conversations; give turns (requests a conversation) too")
+    if "turns" in given and (missing := [name for name in LATER[:2] if name not in given]):
+        raise UsageError(f"a client with turns needs {missing[0]} too: what its later turns are like")
 
 
 def fault_of(name: str, values: Floats) -> str:
     """What is wrong with ``values`` as lengths of field ``name``, or nothing."""
-    least, most, whole = (
-        (0.0, 1.0, False) if name == "reason_ratio" else (float(not name.endswith("_count")), 2**24, True)
-    )
+    least, most, whole = (0.0, 1.0, False) if name in RATIOS else (float(name not in MAY_BE_NONE), 2**24, True)
     wrong = ~((values >= least) & (values <= most)) | (whole & (values != np.rint(values)))
     if not wrong.any():
         return ""
@@ -206,7 +214,7 @@ def _length_for(name: str, given: Length | str | float) -> Length:
     except UsageError as fault:
         raise UsageError(f"{name}: {fault}") from fault
     if wrong := _fault_of_law(name, length):
-        raise UsageError(wrong + ("; a number or an empirical table can be so" if name == "reason_ratio" else ""))
+        raise UsageError(wrong + ("; a number or an empirical table can be so" if name in RATIOS else ""))
     return length
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from groundswell.clients.cover import covering
 from groundswell.clients.pool import FIELDS, ClientPool
+from groundswell.clients.sessions import Sessions
 from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
 
@@ -61,10 +62,17 @@ def concat(pools: Sequence[ClientPool]) -> ClientPool:
         start_s=parts[0].start_s,
         window_s=window_s,
         slot_s=slot_s,
+        sessions=_sessions(parts),
         origin=covering(
             {"kind": "concat", "pools": [pool.origin for pool in parts]}, parts[0].start_s, parts[0].end_s, covered_s
         ),
     )
+
+
+def _sessions(pools: Sequence[ClientPool]) -> Sessions | None:
+    if all(pool.sessions is None for pool in pools):
+        return None
+    return Sessions.concat([pool.sessions or Sessions.none(len(pool)) for pool in pools])
 
 
 def _check_names(pools: Sequence[ClientPool]) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from groundswell.clients.cover import covered_parts, covered_span, covering
 from groundswell.clients.names import distinct, some
+from groundswell.clients.sessions import Sessions
 from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
 
@@ -34,9 +35,20 @@ FIELDS = (
     "audio_count",
     "video_tokens",
     "video_count",
+    "turns",
+    "think_ms",
+    "new_tokens",
+    "kept_ratio",
+    "regenerate",
+    "shared_tokens",
 )
 """The fields a client can have lengths for. ``input_tokens`` is text alone; ``reason_ratio`` is the reasoning part of
-the output; ``*_count`` is items a request and ``*_tokens`` the size of one item."""
+the output; ``*_count`` is items a request and ``*_tokens`` the size of one item.
+
+A client that has ``turns`` (requests a conversation) converses, and its ``input_tokens`` are those of first prompts. A
+later turn comes ``think_ms`` after the reply before it ended, and adds ``new_tokens`` to the share ``kept_ratio`` of its
+context (to all of it where that field is missing), or where ``regenerate`` is 1 sends the last prompt again. Each value
+of ``shared_tokens`` is a beginning, of so many tokens, that prompts share; 0 is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +76,8 @@ class ClientPool:
     window_s: float = 600.0
     slot_s: float = 21_600.0
     origin: dict[str, Any] = field(default_factory=dict)
+    sessions: Sessions | None = None
+    """Conversations that were recorded. A client that has any takes its requests from them."""
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit together, or hold what no client can have."""
@@ -93,6 +107,8 @@ class ClientPool:
                 raise UsageError(f"client {self.names[c]!r} has a {what}, in window {w}")
         if self.table.size and int(self.table.max()) >= self.lengths.size:
             raise UsageError("a client's table numbers a distribution that the pool does not hold")
+        if self.sessions is not None and self.sessions.first.size != clients + 1:
+            raise UsageError(f"a pool of {clients} clients has sessions for each of them")
         covered_span(self.origin, self.start_s, self.end_s)  # refuses what cannot be
 
     def __len__(self) -> int:
@@ -171,6 +187,16 @@ class ClientPool:
         return np.asarray(np.any(np.all(self.table[:, :, need] >= 0, axis=2), axis=1))
 
     @cached_property
+    def converses(self) -> Bools:
+        """Which clients send conversations, recorded or stated, shape [C]."""
+        out = np.zeros(len(self), np.bool_)
+        if "turns" in self.fields:
+            out |= (self.table[:, :, self.fields.index("turns")] >= 0).any(axis=1)
+        if self.sessions is not None:
+            out |= np.diff(self.sessions.first) > 0
+        return out
+
+    @cached_property
     def nearest_slot(self) -> NDArray[np.int64]:
         """For each client and slot the nearest slot in time that holds lengths, shape [C, S]; -1 for clients without
         any.
@@ -222,6 +248,7 @@ class ClientPool:
             second_parameter=self.second_parameter[which],
             stated=self.stated[which],
             table=self.table[which],
+            sessions=None if self.sessions is None else self.sessions.take(which),
         )
 
     def where(self, keep: Callable[[str], bool]) -> ClientPool:

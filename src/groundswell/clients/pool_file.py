@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 from groundswell._version import __version__
 from groundswell.clients.pool import FIELDS, ClientPool
+from groundswell.clients.sessions import Sessions
 from groundswell.clients.views import without_unused_lengths
 from groundswell.errors import DataError, UsageError
 from groundswell.length_tables import TOP, LengthTables
 from groundswell.whole_file import appearing, faults_of
 
-SCHEMA, VERSION = "groundswell.pool", 1
+SCHEMA, VERSION = "groundswell.pool", 2
+_READ = (1, 2)  # version 1 had no conversations
 _HEAD = "pool.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same pool gives the same bytes, whenever it is written
 _ZIP_FAULTS = (
@@ -72,8 +74,9 @@ def read_pool(path: str | Path) -> ClientPool:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as file:
             head = json.loads(file.read(_HEAD))
-            if head["schema"] == SCHEMA and head["version"] == VERSION:
-                return _pool(head, {name: pl.read_parquet(file.read(f"{name}.parquet")) for name in _TABLES})
+            if head["schema"] == SCHEMA and head["version"] in _READ:
+                tables = [*_TABLES, *(_SESSIONS if head.get("sessions") else ())]
+                return _pool(head, {name: pl.read_parquet(file.read(f"{name}.parquet")) for name in tables})
     except _ZIP_FAULTS as fault:
         what = " ".join(str(fault).split()) or type(fault).__name__
         raise DataError(
@@ -99,6 +102,7 @@ def _members(pool: ClientPool) -> dict[str, bytes]:
         "slot_s": pool.slot_s,
         "slots": pool.slot_count,
         "origin": pool.origin,
+        "sessions": pool.sessions is not None,
     }
     columns = {name: np.ascontiguousarray(getattr(pool, name)).ravel() for name in _WINDOWS}
     held = ~np.all([_is_default(column, _WINDOWS[name]) for name, column in columns.items()], axis=0)
@@ -109,6 +113,10 @@ def _members(pool: ClientPool) -> dict[str, bytes]:
         "distributions": {"atoms": np.diff(pool.lengths.first)},
         "atoms": {"value": _steps(pool.lengths.value.view(np.uint32)), "threshold": _steps(pool.lengths.threshold)},
     }
+    if (sessions := pool.sessions) is not None:
+        tables |= {name: {key: getattr(sessions, key) for key in kinds} for name, kinds in _SESSIONS.items()}
+        tables["senders"] = {"conversations": np.diff(sessions.first)}
+        tables["conversations"]["requests"] = np.diff(sessions.edge)
     return {_HEAD: json.dumps(head, indent=1).encode()} | {
         f"{name}.parquet": _parquet(pl.DataFrame(table)) for name, table in tables.items()
     }
@@ -128,6 +136,30 @@ _TABLES: dict[str, dict[str, Any]] = {
     "distributions": {"atoms": np.int64},
     "atoms": {"value": np.uint32, "threshold": np.uint32},
 }
+
+
+_SESSIONS: dict[str, dict[str, Any]] = {
+    "senders": {},
+    "conversations": {"start_s": np.float64, "shared": np.int32},
+    "requests": {
+        "think_s": np.float32,
+        **dict.fromkeys(("back", "kept_tokens", "input_tokens", "output_tokens", "reason_tokens"), np.int32),
+    },
+    "shared": {"shared_tokens": np.int32, "shared_within": np.int32, "shared_key": np.uint64},
+}
+"""Tables of conversations and their columns, beside the counts that say where each one's part begins."""
+
+
+def _sessions(frames: dict[str, pl.DataFrame]) -> Sessions:
+    columns = {
+        key: _column(frames[name], key, kind) for name, kinds in _SESSIONS.items() for key, kind in kinds.items()
+    }
+    counts = (
+        _column(frames["senders"], "conversations", np.int64),
+        _column(frames["conversations"], "requests", np.int64),
+    )
+    first, edge = (np.concatenate([[0], np.cumsum(count)]).astype(np.int64) for count in counts)
+    return Sessions(first=first, edge=edge, **columns)
 
 
 def _pool(head: dict[str, Any], frames: dict[str, pl.DataFrame]) -> ClientPool:
@@ -171,6 +203,7 @@ def _pool(head: dict[str, Any], frames: dict[str, pl.DataFrame]) -> ClientPool:
         window_s=window_s,
         slot_s=slot_s,
         origin=head["origin"],
+        sessions=_sessions(frames) if head.get("sessions") else None,
     )
 
 
