@@ -124,6 +124,15 @@ TimeUnit = Annotated[
     Literal["s", "ms", "us", "ns"] | None,
     option("What arrivals that are numbers count. If not given: seconds, or Unix time in what its size says."),
 ]
+BlockTokens = Annotated[
+    int | None,
+    option(
+        "How many tokens each id of a table's prefix blocks stands for, such as 64. If not given, the first rows tell, "
+        "where prompts have all their blocks.",
+        "N",
+        min=1,
+    ),
+]
 ClientBy = Annotated[
     str | None,
     option("Take another column for the client, such as model, or several: 'Model+Log Type'.", "COLUMN"),

@@ -27,6 +27,7 @@ def open_trace(
     client_by: str | None = None,
     bad_rows: Literal["stop", "skip"] = "stop",
     dequantise: bool = False,
+    block_tokens: int | None = None,
 ) -> Trace:
     """The trace that the options of a verb mean; ``columns`` are the texts of ``--map``."""
     from groundswell.formats.reading import read
@@ -36,6 +37,7 @@ def open_trace(
         format,
         columns=_mapping(columns or ()),
         time_unit=time_unit,
+        block_tokens=block_tokens,
         client_by=client_by,
         bad_rows=bad_rows,
         dequantise=dequantise,

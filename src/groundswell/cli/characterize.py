@@ -33,6 +33,7 @@ def characterize(
     from_: take.From = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
+    block_tokens: take.BlockTokens = None,
     client_by: take.ClientBy = None,
     bad_rows: take.BadRows = "stop",
     dequantise: take.Dequantise = False,
@@ -51,7 +52,7 @@ def characterize(
         check_place(html)
     if figures is not None:
         check_folder(figures)
-    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise)
+    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
     whole = through(
         trace, "characterizing", lambda blocks: characterized(blocks, setting, workers, metadata=trace.metadata)
     )

@@ -35,12 +35,13 @@ def compare(
     from_: take.From = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
+    block_tokens: take.BlockTokens = None,
     bad_rows: take.BadRows = "stop",
     dequantise: take.Dequantise = False,
 ) -> None:
     """Say how far traces are from a reference, aspect by aspect, against the noise of drawing that again.
 
-    --format, --map and --time-unit are for the reference; candidates are read as their content says.
+    --format, --map, --time-unit and --block-tokens are for the reference; candidates are read as their content says.
     """
     from groundswell.characterize.as_json import as_json
     from groundswell.fidelity import held
@@ -55,7 +56,7 @@ def compare(
     if len(set(names)) < len(names):
         raise UsageError(f"{max(names, key=names.count)}: is given twice")
     # All are opened before the first is read, so that a wrong name shows itself at once.
-    against = open_trace(reference, from_, columns, time_unit, bad_rows=bad_rows, dequantise=dequantise)
+    against = open_trace(reference, from_, columns, time_unit, None, bad_rows, dequantise, block_tokens)
     others = [open_trace(path, bad_rows=bad_rows, dequantise=dequantise) for path in candidates]
     profile = _profile(against, reference)
     profiles = [_profile(trace, path) for trace, path in zip(others, candidates, strict=True)]

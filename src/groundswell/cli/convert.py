@@ -31,6 +31,7 @@ def convert(
     to: take.To = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
+    block_tokens: take.BlockTokens = None,
     client_by: take.ClientBy = None,
     bad_rows: take.BadRows = "stop",
     dequantise: take.Dequantise = False,
@@ -47,7 +48,7 @@ def convert(
 
     check_place(output)
     formats.FORMATS.build(formats.format_of(output, to))
-    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise)
+    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
     if output.is_file() and output.samefile(trace_file):
         raise UsageError(f"{output}: is what this command reads; write to another file")
     command = shlex.join(["groundswell", "convert", trace_file.name, output.name])

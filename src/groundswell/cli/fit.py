@@ -55,6 +55,7 @@ def fit(
     from_: take.From = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
+    block_tokens: take.BlockTokens = None,
     client_by: take.ClientBy = None,
     bad_rows: take.BadRows = "stop",
     dequantise: take.Dequantise = False,
@@ -73,7 +74,7 @@ def fit(
     if output.suffix != ".pool":
         raise UsageError(f"{output}: a pool file's name ends in .pool")
     check_place(output)
-    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise)
+    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
     fitted = through(trace, "fitting", lambda blocks: fit_pool(blocks, setting, metadata=trace.metadata))
     say_reading(trace)
     for remark in fitted.notes:

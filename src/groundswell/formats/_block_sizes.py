@@ -10,6 +10,7 @@ from math import ceil, inf
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.chance import GOLDEN, compiled, mix
@@ -84,6 +85,12 @@ def block_range(rows: Iterable[Mapping[str, Any]], length: str, ids: str) -> tup
             low = max(low, ceil(tokens / len(blocks)))
             high = min(high, ceil(tokens / (len(blocks) - 1)) - 1 if len(blocks) > 1 else inf)
     return low, high
+
+
+def too_many(count: pl.Expr, tokens: pl.Expr, size: int) -> pl.Expr:
+    """Whether a prompt of so many tokens has fewer blocks of ``size`` than ids: it may have more, as those behind the
+    shared ones, or one that is not full, need no id."""
+    return count * size >= tokens + size
 
 
 def usual_size(low: float, high: float, *first: int) -> int | None:

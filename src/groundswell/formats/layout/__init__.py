@@ -27,6 +27,10 @@ class Head:
     """The types of a Parquet file's columns."""
 
 
+REFUSED = "refused"
+"""A column beside a workload's: what is wrong with a row whose values do not fit each other, and null for others."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """What to read of a file, and what its rows mean."""
@@ -38,7 +42,8 @@ class Layout:
 
     ``arrival_s`` is a float of seconds on the file's own clock (Unix seconds where the file has dates), ``client`` is
     text or absent, ``line`` stays as it is. Rows need not be sorted, may be more or fewer than the raw ones, and hold
-    null where a value is missing or cannot be meant: the reader says so, with the line.
+    null where a value is missing or cannot be meant: the reader says so, with the line. With :data:`REFUSED` the layout
+    says itself what is wrong with a row.
     """
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """What is known beforehand: ``prefix_block_tokens``, ``dated`` (arrivals are Unix time), ``client_is``."""

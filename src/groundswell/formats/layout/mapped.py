@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from groundswell.errors import UsageError
-from groundswell.formats._block_sizes import block_range, usual_size
-from groundswell.formats._blocks import BLOCK_SIZE_KEY
+from groundswell.formats._block_sizes import block_range, too_many, usual_size
+from groundswell.formats._blocks import BLOCK_SIZE_KEY, block_size
 from groundswell.formats._ids import id_numbers, is_secret, said_of, shown
-from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout import REFUSED, Head, Layout
 from groundswell.formats.layout.columns import Column, column_of, shown_columns
 from groundswell.formats.layout.lists import whole_numbers
 from groundswell.formats.layout.times import unix_s
@@ -33,8 +33,11 @@ _UNIX_S = (5e8, 1e11)  # 1985 to the year 5138
 _TRUE, _FALSE = ("true", "1", "yes", "error", "failed"), ("false", "0", "no", "ok", "success", "")
 
 
-def mapped(head: Head, columns: Mapping[str, str], time_unit: str | None = None) -> Layout:
-    """How to read a file whose columns are named: ``columns`` says where each column of a workload is.
+def mapped(
+    head: Head, columns: Mapping[str, str], time_unit: str | None = None, block_tokens: int | None = None
+) -> Layout:
+    """How to read a file whose columns are named: ``columns`` says where each column of a workload is, and
+    ``block_tokens`` how many tokens each of its prefix blocks stands for.
 
     What it does not say is taken from columns that have our names. Inside JSON, ``usage.prompt_tokens`` is a value in
     an object. Raises UsageError for a name that is none, and if the times or lengths are nowhere.
@@ -54,15 +57,17 @@ def mapped(head: Head, columns: Mapping[str, str], time_unit: str | None = None)
 
     told = {name: place for name, place in names.items() if name in ("client", "model")}
 
+    size = _block_size(head, taken) if block_tokens is None else _stated(head, taken, block_tokens)
+    refused = [] if block_tokens is None else [_refused(names["prefix_blocks"], block_tokens).alias(REFUSED)]
+
     def rows(frame: pl.DataFrame) -> pl.DataFrame:
         values = [_value(name, column.value, types[name]).alias(name) for name, column in taken.items()]
         out = frame.select("line", arrival.seconds.alias("arrival_s"), *values, *_items(frame))
-        return out.with_columns(shown(pl.col(name), place) for name, place in told.items())
+        return out.with_columns(*(shown(pl.col(name), place) for name, place in told.items()), *refused)
 
     metadata: dict[str, Any] = {"dated": arrival.dated}
     if columns.get("client"):
         metadata["client_is"] = columns["client"]
-    size = _block_size(head, taken)
     if size is not None:
         metadata[BLOCK_SIZE_KEY] = size
     return Layout(raw, rows, metadata, names, (*arrival.notes, *said_of(told.values())))
@@ -193,6 +198,25 @@ def _block_size(head: Head, taken: Mapping[str, Column]) -> int | None:
     rows = ({name: taken[name].of(row) for name in ("prefix_blocks", "input_tokens")} for row in head.first)
     low, high = block_range(rows, "input_tokens", "prefix_blocks")
     return usual_size(low, high) if high < inf else None
+
+
+def _stated(head: Head, taken: Mapping[str, Column], block_tokens: int) -> int:
+    """The size of prefix blocks as a person says it. Raises UsageError if it is none, or there are no blocks."""
+    size = block_size(block_tokens, str(head.path))
+    if "prefix_blocks" not in taken:
+        raise UsageError(
+            f"{head.path}: which column has prefix blocks of {size} tokens? It has {shown_columns(head.columns)}; "
+            f"say --map prefix_blocks=COLUMN"
+        )
+    return size
+
+
+def _refused(place: str, size: int) -> pl.Expr:
+    """What is wrong with a row that has more ids than its prompt has blocks of ``size``, and null for others."""
+    count = pl.col("prefix_blocks").list.len().cast(pl.Int64)
+    prompt = pl.col("input_tokens").cast(pl.Int64, strict=False)
+    said = f"column {place!r} has {{}} ids, more than there are blocks of {size} tokens in a prompt of {{}}"
+    return pl.when(too_many(count, prompt, size)).then(pl.format(said, count, prompt))
 
 
 def _items(frame: pl.DataFrame) -> list[pl.Series]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from groundswell.formats.layout import REFUSED
 from groundswell.formats.reading.outcome import Bad
 from groundswell.table import COLUMNS, ITEM_COLUMNS
 
@@ -26,6 +27,10 @@ def checked(rows: pl.DataFrame, raw: pl.DataFrame, names: Mapping[str, str]) -> 
 
     ``client`` stays as it is, or is absent; ``line`` is kept. ``names`` says which column of ``raw`` a value is from.
     """
+    if REFUSED in rows.columns:
+        unfit = rows.filter(pl.col(REFUSED).is_not_null()).select("line", REFUSED)
+        good, bad = checked(rows.filter(pl.col(REFUSED).is_null()).drop(REFUSED), raw, names)
+        return good, [*bad, *((int(line), why) for line, why in unfit.iter_rows())]
     wanted = [name for name in COLUMNS if name in rows.columns]
     plain = [name for name in wanted if name != "client"]
     given = rows.schema

@@ -11,7 +11,7 @@ from groundswell.errors import DataError, UsageError
 from groundswell.formats import FORMATS
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import shown_columns
-from groundswell.formats.layout.mapped import mapped
+from groundswell.formats.layout.mapped import mapped, ours
 from groundswell.formats.reading.order import FRAME_ROWS
 from groundswell.formats.reading.outcome import BadRows
 from groundswell.formats.reading.senders import by_sender
@@ -27,6 +27,7 @@ def read(
     *,
     columns: Mapping[str, str] | None = None,
     time_unit: str | None = None,
+    block_tokens: int | None = None,
     client_by: str | None = None,
     bad_rows: BadRows = "stop",
     dequantise: bool = False,
@@ -36,9 +37,10 @@ def read(
 
     ``format`` is the text of a part, such as ``azure`` or ``mooncake:block_tokens=16``; None looks at the content.
     ``columns`` names the columns of any other table instead: ``{"arrival": "TIMESTAMP", "client": "user"}``, with
-    ``time_unit`` (s, ms, us, ns) where arrivals are numbers. ``client_by`` makes another column the client, or several
-    joined by ``+``. ``bad_rows`` says whether a row that cannot be meant ends the reading or is left out and counted.
-    ``dequantise`` spreads the rows of a coarse clock's tick over it.
+    ``time_unit`` (s, ms, us, ns) where arrivals are numbers and ``block_tokens``, the size of its prefix blocks.
+    ``client_by`` makes another column the client, or several joined by ``+``. ``bad_rows`` says whether a row that
+    cannot be meant ends the reading or is left out and counted. ``dequantise`` spreads the rows of a coarse clock's
+    tick over it.
 
     Raises :class:`UsageError` for what cannot be meant, a missing column included, :class:`DataError` for a file that
     is no trace.
@@ -49,7 +51,7 @@ def read(
         raise UsageError(f"block_rows {block_rows}: must be at least 1")
     source = examine(Path(path))
     head = source.head
-    name, how = _how(head, format, columns, time_unit)
+    name, how = _how(head, format, columns, time_unit, block_tokens)
 
     def layout() -> Layout:
         # A layout may remember what it saw, so that each reading begins with a new one.
@@ -69,14 +71,20 @@ def read(
 
 
 def _how(
-    head: Head, text: str | None, columns: Mapping[str, str] | None, time_unit: str | None
+    head: Head,
+    text: str | None,
+    columns: Mapping[str, str] | None,
+    time_unit: str | None,
+    block_tokens: int | None,
 ) -> tuple[str, Callable[[], Layout]]:
     """The name of the format, and what makes a layout of it."""
-    if columns or time_unit is not None:
+    if columns or time_unit is not None or block_tokens is not None:
         own = "jsonl" if head.kind == "json" else head.kind
+        if block_tokens is not None and not columns and time_unit is None:
+            _check_states_no_blocks(head, text, block_tokens)
         if text is not None and text != own:
             raise UsageError(f"{head.path}: either name its columns or say {text}, not both")
-        return own, lambda: mapped(head, columns or {}, time_unit)
+        return own, lambda: mapped(head, columns or {}, time_unit, block_tokens)
     name = text if text is not None else sniffed(head)
     part: Any = FORMATS.build(name)
     if not hasattr(part, "layout"):
@@ -84,6 +92,13 @@ def _how(
     if name in OURS and name != head.kind and (name, head.kind) != ("jsonl", "json"):
         raise UsageError(f"{head.path}: is {head.kind}, not {name}")
     return name.partition(":")[0], lambda: part.layout(head)
+
+
+def _check_states_no_blocks(head: Head, text: str | None, block_tokens: int) -> None:
+    """Raises UsageError for a file of a format that says in its own words how large its blocks are."""
+    name = (text or ("" if ours(head) else sniffed(head))).partition(":")[0]
+    if name and name not in OURS and "block_tokens" in FORMATS.signature(name):
+        raise UsageError(f"{head.path}: is {name}; say {name}:block_tokens={block_tokens} for its format")
 
 
 def _said_twice(head: Head, layout: Layout) -> list[str]:
