@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import resource
 import signal
 import subprocess
@@ -264,6 +265,52 @@ def test_ctrl_c_waits_for_the_block_in_hand_and_a_second_one_does_not() -> None:
         run_with(2)
     assert len(done) == 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("verb", ["characterize", "compare", "fit", "generate", "convert", "pool import"])
+def test_a_reader_who_goes_does_not_keep_files_from_being_written(verb: str, clients: Path, tmp_path: Path) -> None:
+    trace, out, page = tmp_path / "t.csv", tmp_path / "out", tmp_path / "page.html"
+    trace.write_text("arrival_s,input_tokens,output_tokens\n" + "".join(f"{i}.5,{i},7\n" for i in range(500)))
+    asked: dict[str, list[str | Path]] = {
+        "characterize": [trace, "--html", page],
+        "compare": [trace, trace, "--html", page],
+        "fit": [trace, "-o", out.with_suffix(".pool")],
+        "generate": [clients, "-o", out.with_suffix(".csv"), "--duration", "10m"],
+        "convert": [trace, out.with_suffix(".jsonl")],
+        "pool import": [clients, "-o", out.with_suffix(".pool")],
+    }
+    read_end, write_end = os.pipe()
+    os.close(read_end)  # as if the reader were gone before the first line
+    done = subprocess.run(
+        [*COMMAND, *verb.split(), *asked[verb]], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write_end)
+    assert done.returncode == 141, done.stderr
+    assert "groundswell:" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    [written] = [path for path in tmp_path.iterdir() if path.stem in ("out", "page")]
+    assert written.stat().st_size > 500
+
+
+def test_help_that_nobody_reads_is_no_fault() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run([*COMMAND, "--help"], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_data_that_nobody_reads_any_more_ends_the_work_quietly(ending: str, clients: Path) -> None:
+    command = [*COMMAND, "generate", str(clients), "-o", "/dev/stdout", "--to", ending, "--rate", "2000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert len(process.stdout.read(3)) == 3
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, b"")
 
 
 # What works.

@@ -5,6 +5,9 @@ The library raises these; only the command line turns them into one printed line
 
 from __future__ import annotations
 
+READER_GONE = 141
+"""What a shell says of a command that a closed pipe ended: 128 and the number of SIGPIPE."""
+
 
 class GroundswellError(Exception):
     """Something a user can put right; its text is one line that says what and where."""
@@ -24,3 +27,9 @@ class DataError(GroundswellError, ValueError):
 
 class OutputError(GroundswellError, OSError):
     """An output could not be written; nothing is left half-written."""
+
+
+class ReaderGoneError(OutputError):
+    """Whoever read a pipe that was written to has gone, as ``head`` does; there is nobody to tell."""
+
+    exit_code = READER_GONE

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
-from groundswell.errors import OutputError, UsageError
+from groundswell.errors import OutputError, ReaderGoneError, UsageError
 
 
 @contextmanager
@@ -58,11 +60,13 @@ def is_stream(path: Path) -> bool:
 
 @contextmanager
 def faults_of(path: Path) -> Iterator[None]:
-    """Failures to write as an :class:`OutputError` that names ``path``."""
+    """Failures to write as an :class:`OutputError` that names ``path``; a reader who has gone is one of his own."""
     try:
         yield
     except (OSError, pl.exceptions.PolarsError) as fault:
-        raise OutputError(f"{path}: cannot be written: {_reason(fault)}") from None
+        reason = _reason(fault)
+        kind = ReaderGoneError if os.strerror(errno.EPIPE) in reason else OutputError
+        raise kind(f"{path}: cannot be written: {reason}") from None
 
 
 def _reason(fault: Exception) -> str:

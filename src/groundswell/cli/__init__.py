@@ -1,7 +1,8 @@
 """The command line: one file per verb or group of verbs, found in this folder.
 
 A verb parses its arguments, calls the library, and prints. What a user can put right is one line on stderr and an exit
-code: 2 for what was asked, 1 for a file that is broken or cannot be written, 130 for Ctrl-C.
+code: 2 for what was asked, 1 for a file that is broken or cannot be written, 130 for Ctrl-C. Whoever reads stdout may
+go before its end: files are finished, and the code is 141, with nothing said.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import typer
 from typer.exceptions import TyperException
 
 from groundswell._version import __version__
-from groundswell.errors import GroundswellError
+from groundswell.cli._stdout import lasting_stdout
+from groundswell.errors import READER_GONE, GroundswellError, ReaderGoneError
 from groundswell.family import part_names
 
 INTERRUPTED = 130
@@ -57,9 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. No argument at all asks for help."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with lasting_stdout() as stdout:
+        code = _run(given or ["--help"])
+        return READER_GONE if stdout.alone and code == 0 else code
+
+
+def _run(given: list[str]) -> int:
     try:
-        code = build()(args=given or ["--help"], prog_name="groundswell", standalone_mode=False)
+        code = build()(args=given, prog_name="groundswell", standalone_mode=False)
         sys.stdout.flush()
+    except ReaderGoneError as fault:
+        return fault.exit_code
     except GroundswellError as fault:
         return _fail(str(fault), fault.exit_code)
     except TyperException as fault:
@@ -67,10 +77,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as fault:
         if fault.filename is not None:
             raise  # the library tells of files
-        # Our output cannot be written: its disk is full, or its reader has gone, to whom nothing more can be said. The
-        # interpreter must not try again at exit.
+        # Our output cannot be written: its disk is full. The interpreter must not try again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1 if isinstance(fault, BrokenPipeError) else _fail(f"cannot be written: {fault.strerror}", 1)
+        return _fail(f"cannot be written: {fault.strerror}", 1)
     except MemoryError:
         return _fail("out of memory", 1)
     if code == INTERRUPTED:

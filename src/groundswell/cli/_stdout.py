@@ -1,0 +1,48 @@
+"""Printing for a reader who may go before the end, as ``head`` does: the work is done, and files are written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO, cast
+
+
+class Lasting:
+    """A stream that outlasts its reader: what is printed once he has gone is lost, and ``alone`` says so."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.alone = False
+
+    def write(self, text: str) -> int:
+        """Write ``text``. Raises OSError where it cannot be written for another reason."""
+        try:
+            return self.stream.write(text)
+        except BrokenPipeError:
+            self._lose()
+            return len(text)
+
+    def flush(self) -> None:
+        """Hand on what is held back."""
+        try:
+            self.stream.flush()
+        except BrokenPipeError:
+            self._lose()
+
+    def _lose(self) -> None:
+        # What the stream still holds back goes nowhere, too; else the interpreter would try again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+        self.alone = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def lasting_stdout() -> Iterator[Lasting]:
+    """Standard output as one that outlasts its reader."""
+    stream = Lasting(sys.stdout)
+    with redirect_stdout(cast(TextIO, stream)):
+        yield stream
