@@ -52,8 +52,8 @@ class Workload:
     """Requests in order of arrival, and where they come from.
 
     ``arrival_s`` counts from the workload's start; ``output_tokens`` includes ``reason_tokens``; the sizes of images,
-    audio and video are lists, one entry an item, and not counted in ``input_tokens``. ``prefix_blocks`` are the ids of a
-    prompt's blocks, or ``prefix_runs`` the same in runs (:mod:`groundswell.prefix`). The constructor checks that the
+    audio and video are lists, one entry an item, and not counted in ``input_tokens``. ``prefix_blocks`` are the ids of
+    a prompt's blocks, or ``prefix_runs`` the same in runs (:mod:`groundswell.prefix`). The constructor checks that the
     columns are there and of the right types; :meth:`checked` looks at the values too. ``metadata`` is what JSON holds.
     """
 

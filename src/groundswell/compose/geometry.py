@@ -37,6 +37,42 @@ class Geometry:
     slope: Floats  # [K]
     piece: Ints  # [R + 1] the first piece of each window
     filled: int  # how many windows took the rates of a neighbour
+    warm: int = 0
+    """How many of the windows come before 0 s: conversations that began there are still going on in the run."""
+    known: int = 0
+    """From which of these on the windows are the pool's own; those before stand in for time that it does not cover."""
+
+    def warmed(self, pool: ClientPool, seconds: float) -> Geometry:
+        """This with windows before it for ``seconds``, at the factor it begins with. They are as long as the pool's."""
+        more = int(np.ceil(seconds / pool.window_s))
+        if not more:
+            return self
+        back = np.arange(-more, 0)
+        own_from = int((pool.covered_s[0] - pool.start_s) / pool.window_s + 1e-9)
+        own = np.maximum(self.window[0] + back, own_from)
+        edge_s = back * pool.window_s
+        factor = self.left[0]
+        return Geometry(
+            duration_s=self.duration_s,
+            window=np.concatenate([own, self.window]),
+            number=np.concatenate([self.number[0] + back, self.number]),
+            slot=np.concatenate([pool.slot_of_window[own], self.slot]),
+            weight=np.concatenate([np.full(more, factor * pool.window_s), self.weight]),
+            knot_s=np.concatenate([edge_s, self.knot_s]),
+            integral=np.concatenate([edge_s * factor, self.integral]),
+            left=np.concatenate([np.full(more, factor), self.left]),
+            slope=np.concatenate([np.zeros(more), self.slope]),
+            piece=np.concatenate([np.arange(more), self.piece + more]),
+            filled=self.filled,
+            warm=more,
+            known=int(np.clip(more - (self.window[0] - own_from), 0, more)),
+        )
+
+    def end_s(self, w: int, share: float) -> float:
+        """The run's time when ``share`` of window ``w``'s requests have passed."""
+        if share >= 1.0:
+            return float(self.knot_s[self.piece[w + 1]])
+        return float(time_of(share, w, self.knot_s, self.integral, self.left, self.slope, self.piece))
 
 
 def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> Geometry:

@@ -18,6 +18,7 @@ from groundswell.chance import stream_keys, uniforms, words
 from groundswell.clients import ClientPool
 from groundswell.compose.geometry import Geometry
 from groundswell.compose.shapes import Shapes
+from groundswell.compose.talks import Talks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -70,6 +71,7 @@ class Planner:
     seed: int
     measured: NDArray[np.bool_]  # [C]
     block_rows: int
+    talks: Talks | None = None
 
     def stretches(self) -> Iterator[Stretch]:
         """The run in stretches of about ``block_rows`` requests."""
@@ -95,9 +97,18 @@ class Planner:
         return self.pool.total_rate_per_s[self.geometry.window] * self.geometry.weight
 
     def expected(self, low: int, high: int) -> Floats:
-        """Requests expected of each client in windows ``low`` to ``high`` of the run, shape [high - low, C]."""
-        rate = self.pool.rate_per_s[:, self.geometry.window[low:high]].T
-        return rate * self.geometry.weight[low:high, None]
+        """Requests expected of each client in windows ``low`` to ``high`` of the run, shape [high - low, C].
+
+        Of clients that converse these are the first requests of conversations; before the run nobody else sends.
+        """
+        window = self.geometry.window[low:high]
+        expected: Floats = self.pool.rate_per_s[:, window].T * self.geometry.weight[low:high, None]
+        if self.talks is None:
+            return expected
+        number = np.arange(low, high)
+        silent = ~self.talks.converses & (number < self.geometry.warm)[:, None]
+        silent |= ~self.pool.stated & (number < self.geometry.known)[:, None]
+        return np.where(silent, 0.0, expected * self.talks.share[:, window].T)
 
     def measured_pieces(self) -> Iterator[tuple[Stretch, Pieces]]:
         """For each stretch the pieces of the clients whose counts are measured.

@@ -12,6 +12,8 @@ from groundswell.compose import kernels
 from groundswell.compose.geometry import Geometry
 from groundswell.compose.parts import Placed
 from groundswell.compose.sources import LengthSource
+from groundswell.compose.talks import Talks
+from groundswell.compose.turns import identify
 from groundswell.errors import UsageError
 from groundswell.table import Workload
 
@@ -63,6 +65,9 @@ class Renderer:
     geometry: Geometry
     source: LengthSource
     joint: Joint
+    talks: Talks | None = None
+    clock_s: float = 0.0
+    """What the pool's clock shows at the run's 0 s."""
 
     def block(self, placed: Placed, senders: Senders) -> Workload:
         """The workload of ``placed``, in time order."""
@@ -103,12 +108,11 @@ class Renderer:
                 size,
             )  # fmt: skip
             items[f"{modality}_tokens"] = (count, size.astype(np.int32))
-        return Workload.from_columns(
-            arrival_s,
-            sender,
-            self.names,
-            field["input_tokens"].astype(np.int32),
-            output,
-            reason_tokens=reason,
-            items=items,
-        )
+        prompt = field["input_tokens"].astype(np.int32)
+        if self.talks is None:
+            return Workload.from_columns(arrival_s, sender, self.names, prompt, output, reason, items)
+        key, slot_of = np.empty(time.size, np.uint64), np.empty(time.size, np.int64)
+        identify(placed.of, placed.number, rank, senders.key, slot, key, slot_of)
+        begun = np.stack([prompt, output, np.zeros_like(output) if reason is None else reason])
+        turns = self.talks.unfold(sender, slot_of, key, arrival_s, self.clock_s, begun, g.duration_s)
+        return self.talks.workload(turns, sender, key, reason is not None, items)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.clients import ClientPool
+from groundswell.compose.talks import FIELDS as OF_TALKS
 from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
 
@@ -50,7 +51,7 @@ def length_source(pool: ClientPool) -> LengthSource:
         raise UsageError(
             "no client of the pool has input and output lengths; give it a dataset, or clients with lengths"
         )
-    fields = _FIRST + tuple(f for f in pool.fields if f not in _FIRST)
+    fields = _FIRST + tuple(f for f in pool.fields if f not in (*_FIRST, *OF_TALKS))
     column = [pool.fields.index(f) for f in fields]
     nearest = np.maximum(pool.nearest_slot, 0)
     number = np.take_along_axis(pool.table, nearest[:, :, None], axis=1)[:, :, column]

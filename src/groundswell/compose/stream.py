@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -21,14 +21,20 @@ from groundswell.compose.parts import PartedWindow, Placed, whole
 from groundswell.compose.plan import Pieces, Planner, Stretch
 from groundswell.compose.render import Joint, Renderer, Senders
 from groundswell.compose.renewal import Sent, Walkers
+from groundswell.compose.settle import settled
 from groundswell.compose.shapes import Shapes
 from groundswell.compose.sources import length_source
+from groundswell.compose.talks import Talking, Talks
 from groundswell.errors import UsageError
+from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.rates import Rate, parse_rate
 from groundswell.table import Workload
 
-Task = Callable[[], Workload]
+Task = Callable[[], tuple[Workload, float]]
+"""Makes a block, and says when the next one begins."""
 
+USUAL_BLOCK = 16
+"""Tokens of a prefix block where nothing else is said: as in vLLM."""
 MOST_REQUESTS = 1e13  # some hundred terabytes
 
 
@@ -59,7 +65,7 @@ class Composition:
     @cached_property
     def expected_requests(self) -> float:
         """How many requests are expected; a measured workload has this many, up to rounding."""
-        return float(self.planner.expected_per_window.sum())
+        return float(self.planner.expected_per_window[self.geometry.warm :].sum())
 
     def collect(self) -> Workload:
         """The whole workload in memory."""
@@ -67,7 +73,12 @@ class Composition:
 
     def __iter__(self) -> Iterator[Workload]:
         """Blocks in time order; at least one, which may be empty."""
-        ahead: deque[Future[Workload]] = deque()
+        blocks = self._made()
+        return (block for block, _ in blocks) if self.planner.talks is None else settled(blocks)
+
+    def _made(self) -> Iterator[tuple[Workload, float]]:
+        """Blocks in the order in which they begin, and when the next one does."""
+        ahead: deque[Future[tuple[Workload, float]]] = deque()
         made = 0
         with ThreadPoolExecutor(self.workers) as threads:
             try:
@@ -83,9 +94,8 @@ class Composition:
                 for future in ahead:
                     future.cancel()
         if not made:
-            yield self.renderer.block(
-                _nothing(), Senders(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint64))
-            )
+            nobody = Senders(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint64))
+            yield self.renderer.block(_nothing(), nobody), self.duration_s
 
     def _tasks(self, threads: ThreadPoolExecutor) -> Iterator[Task]:
         """One task a block, in time order. Free clients walk while tasks are handed out, as each step needs the
@@ -99,14 +109,17 @@ class Composition:
             for k in range(stretch.parts):
                 free = [] if walkers is None else _walk(walkers, stretch, k)
                 make = partial(whole, pieces, self.planner.shapes) if parted is None else partial(parted.part, k)
-                yield partial(self._render, make, pieces, free)
+                next_s = self.geometry.end_s(stretch.high - 1, (k + 1) / stretch.parts)
+                yield partial(self._render, make, pieces, free, next_s)
 
-    def _render(self, make: Callable[[], Placed], pieces: Pieces, free: list[Sent]) -> Workload:
+    def _render(
+        self, make: Callable[[], Placed], pieces: Pieces, free: list[Sent], next_s: float
+    ) -> tuple[Workload, float]:
         placed = make()
         senders = Senders(pieces.client, pieces.window, pieces.length_key)
         if free:
             placed, senders = _with_free(placed, senders, free, self._length_keys, self.geometry)
-        return self.renderer.block(placed, senders)
+        return self.renderer.block(placed, senders), next_s
 
     @cached_property
     def _length_keys(self) -> NDArray[np.uint64]:
@@ -125,6 +138,7 @@ def compose(
     activity: bool = True,
     weibull: str = "cv",
     no_dataset: str = "drop",
+    talking: Talking | None = None,
     workers: int | None = None,
     block_rows: int = 262_144,
 ) -> Composition:
@@ -142,6 +156,10 @@ def compose(
     of it even where the record says that the client was active in a part. ``weibull="recorded"`` takes Weibull shapes
     as recorded rather than from the CV. ``no_dataset`` is "drop" or "borrow", for clients without lengths.
 
+    Where clients of the pool converse, ``rate`` is of requests all the same; ``talking`` says how fast replies come,
+    how long contexts may be, and how large prefix blocks are (:class:`Talking`). Conversations that began before the
+    run are going on in it.
+
     The same pool and seed give the same rows whatever ``workers`` and ``block_rows``; at the pool's own rate, adding a
     client leaves the rows of the others as they are. Raises :class:`UsageError` for what cannot be meant.
     """
@@ -157,6 +175,7 @@ def compose(
     joined = Joint.parse(joint)
     pool, notes = _with_lengths(pool, no_dataset)
     source = length_source(pool)
+    talks = Talks.of(pool, seed, _talking(pool, talking))
     covered_from_s, covered_to_s = pool.covered_s
     start_s = covered_from_s if start_s is None else start_s
     if duration_s is None:
@@ -170,18 +189,24 @@ def compose(
             f"{geometry.filled} of {geometry.window.size} windows hold no client's requests in the pool; "
             "they took the clients of the nearest window that does"
         )
+    if talks is not None:
+        geometry = geometry.warmed(pool, talks.warm_up_s())
     measured = ~pool.stated if counts is None else np.full(len(pool), counts == "measured")
     shapes = Shapes(pool, weibull == "recorded", activity)
-    planner = Planner(pool, geometry, shapes, seed, measured, block_rows)
+    planner = Planner(pool, geometry, shapes, seed, measured, block_rows, talks)
     expected = float(planner.expected_per_window.sum())
     if not expected <= MOST_REQUESTS:
         raise UsageError(
             f"that would be {expected:.3g} requests; a run has at most {MOST_REQUESTS:g}, "
             "so ask for a lower rate or less time"
         )
-    renderer = Renderer(pool.names, geometry, source, joined)
+    renderer = Renderer(pool.names, geometry, source, joined, talks, start_s)
     asked: dict[str, Any] = {"rate": str(asked_rate), "start_s": start_s, "duration_s": duration_s, "seed": seed}
     asked |= {"counts": counts, "joint": joint, "activity": activity, "weibull": weibull, "no_dataset": no_dataset}
+    if talks is not None:
+        asked |= {key: value for key, value in asdict(talks.talking).items() if value is not None}
+        if size := asked.pop("block_tokens"):
+            asked[BLOCK_SIZE_KEY] = size
     return Composition(
         pool,
         geometry,
@@ -191,6 +216,15 @@ def compose(
         tuple(notes),
         {"source": pool.origin, **asked},
     )
+
+
+def _talking(pool: ClientPool, asked: Talking | None) -> Talking:
+    """What is asked, or what goes without saying: blocks are as large as those that the pool was fitted to."""
+    asked = asked or Talking()
+    own = pool.origin.get(BLOCK_SIZE_KEY)
+    if asked.block_tokens is not None:
+        return asked
+    return dataclasses.replace(asked, block_tokens=own if isinstance(own, int) and own > 0 else USUAL_BLOCK)
 
 
 def _with_lengths(pool: ClientPool, no_dataset: str) -> tuple[ClientPool, list[str]]:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from groundswell.errors import UsageError
 from groundswell.formats._block_sizes import resized
 from groundswell.formats._lines import input_length
+from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.table import Workload, list_column
 
 Ids = NDArray[np.int64]
 
-BLOCK_SIZE_KEY = "prefix_block_tokens"
-"""Where a workload's metadata says how many tokens each of its ``prefix_blocks`` stands for."""
 
 
 def block_size(tokens: float, name: str) -> int:

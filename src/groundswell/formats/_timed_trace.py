@@ -13,9 +13,9 @@ import polars as pl
 
 from groundswell.errors import UsageError
 from groundswell.formats._block_sizes import block_range, usual_size
-from groundswell.formats._blocks import BLOCK_SIZE_KEY
 from groundswell.formats._json_values import dated, finite, is_json, is_number, tokens, values_at
 from groundswell.formats.layout import Head, Layout
+from groundswell.prefix import BLOCK_SIZE_KEY
 
 NUMBERS = ("timestamp", "input_length", "output_length")
 FIELDS = (*NUMBERS, "hash_ids")

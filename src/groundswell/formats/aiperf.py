@@ -15,7 +15,6 @@ import polars as pl
 
 from groundswell.errors import UsageError
 from groundswell.formats import FORMATS, Sink, _timed_trace
-from groundswell.formats._blocks import BLOCK_SIZE_KEY
 from groundswell.formats._ids import id_numbers
 from groundswell.formats._json_values import (
     check_chars_per_token,
@@ -32,6 +31,7 @@ from groundswell.formats._json_values import (
 from groundswell.formats._lines import JsonLines, input_length
 from groundswell.formats._sessions import Sessions
 from groundswell.formats.layout import Head, Layout
+from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.table import Workload
 
 _USUAL_BLOCK = 512

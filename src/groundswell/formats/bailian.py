@@ -15,10 +15,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.formats import FORMATS, Sink, _timed_trace
-from groundswell.formats._blocks import BLOCK_SIZE_KEY, BlockIds, block_size
+from groundswell.formats._blocks import BlockIds, block_size
 from groundswell.formats._json_values import is_json, turn_number
 from groundswell.formats._lines import JsonLines, input_length, second
 from groundswell.formats.layout import Head, Layout
+from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.table import Workload
 
 ROOT = -1

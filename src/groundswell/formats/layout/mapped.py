@@ -12,12 +12,13 @@ import polars as pl
 
 from groundswell.errors import UsageError
 from groundswell.formats._block_sizes import block_range, too_many, usual_size
-from groundswell.formats._blocks import BLOCK_SIZE_KEY, block_size
+from groundswell.formats._blocks import block_size
 from groundswell.formats._ids import id_numbers, is_secret, said_of, shown
 from groundswell.formats.layout import REFUSED, Head, Layout
 from groundswell.formats.layout.columns import Column, column_of, shown_columns
 from groundswell.formats.layout.lists import whole_numbers
 from groundswell.formats.layout.times import unix_s
+from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.table import COLUMNS, ITEM_COLUMNS, list_column
 
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}

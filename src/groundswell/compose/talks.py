@@ -1,0 +1,304 @@
+"""Conversations of a run: who converses, how often one begins, and what becomes of each that does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from groundswell.chance import stream_keys, words
+from groundswell.clients import ClientPool
+from groundswell.clients.sessions import TPOT_S, TTFT_S, Sessions
+from groundswell.compose import turns as kernels
+from groundswell.compose.turns import ALONE, RECORDED, STATED
+from groundswell.errors import UsageError
+from groundswell.table import Workload, list_column
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Items = dict[str, tuple[NDArray[Any], NDArray[Any]]]
+
+FIELDS = ("turns", "think_ms", "new_tokens", "kept_ratio", "regenerate", "shared_tokens")
+"""The fields of a pool that are of conversations, as :mod:`groundswell.compose.turns` numbers them."""
+_LAWS = (*FIELDS, "output_tokens", "reason_ratio")
+_TRIED = 8192  # conversations that are looked at to see how long they last
+_LATE = 0.002  # of later turns come later than a run's warm-up is long
+_LONGEST_S = 86_400.0
+_NEAR = 256
+
+
+@dataclass(frozen=True)
+class Talking:
+    """What a person chooses of conversations: the nominal speed of the service, a limit of contexts, a block's size.
+
+    ``block_tokens`` 0 is no prefix blocks; None is the size of those that the pool was fitted to, or 16.
+    """
+
+    ttft_s: float = TTFT_S
+    tpot_s: float = TPOT_S
+    max_context_tokens: int | None = None
+    block_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ttft_s", "tpot_s"):
+            if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise UsageError(f"{name} must be a number of seconds of at least 0, not {getattr(self, name)}")
+        if self.max_context_tokens is not None and self.max_context_tokens < 1:
+            raise UsageError(f"max_context_tokens must be a whole number above 0, not {self.max_context_tokens}")
+        if not 0 <= (self.block_tokens or 0) <= 2**24:
+            raise UsageError(f"block_tokens must be a whole number of at least 0, not {self.block_tokens}")
+
+
+@dataclass(frozen=True, eq=False)
+class Turns:
+    """The requests of some conversations, in order of time: a column each, and all runs in a row."""
+
+    row: Ints  # of the conversations' beginnings
+    turn: NDArray[np.int16]
+    arrival_s: Floats
+    think_s: Floats
+    input_tokens: NDArray[np.int32]
+    output_tokens: NDArray[np.int32]
+    reason_tokens: NDArray[np.int32]
+    runs: Ints  # numbers of `pairs` of each request
+    pairs: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Talks:
+    """How the clients of a pool converse; ``law`` numbers the tables of clients, slots and laws."""
+
+    pool: ClientPool
+    law: NDArray[np.int32]  # [C, S, 8]
+    seed: int
+    talking: Talking
+    sessions: Sessions = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sessions", self.pool.sessions or Sessions.none(len(self.pool)))
+
+    @classmethod
+    def of(cls, pool: ClientPool, seed: int, talking: Talking) -> Talks | None:
+        """Those of ``pool``, or None if nobody in it converses or shares the beginnings of prompts."""
+        shares = "shared_tokens" in pool.fields and bool(
+            (pool.table[:, :, pool.fields.index("shared_tokens")] >= 0).any()
+        )
+        if not (shares or pool.converses.any()):
+            return None
+        nearest = np.maximum(pool.nearest_slot, 0)
+        missing = np.full(nearest.shape, -1, np.int32)
+        law = np.stack(
+            [
+                np.take_along_axis(pool.table[:, :, pool.fields.index(name)], nearest, axis=1)
+                if name in pool.fields
+                else missing
+                for name in _LAWS
+            ],
+            axis=2,
+        )
+        talks = cls(pool, np.ascontiguousarray(law), seed, talking)
+        talks._check_limit()
+        return talks
+
+    @cached_property
+    def kind(self) -> NDArray[np.int64]:
+        """How each client converses, shape [C]."""
+        stated = (self.law[:, :, 0] >= 0).any(axis=1)
+        return np.where(np.diff(self.sessions.first) > 0, RECORDED, np.where(stated, STATED, ALONE))
+
+    @cached_property
+    def converses(self) -> NDArray[np.bool_]:
+        """Which clients do, shape [C]."""
+        return np.asarray(self.kind != ALONE)
+
+    @cached_property
+    def share(self) -> Floats:
+        """The conversations that begin, of each client and window, per request: [C, W].
+
+        A recorded client's is that of the window; one whose rates are a law has the same at all times.
+        """
+        pool = self.pool
+        out = np.ones(pool.rate_per_s.shape)
+        stated = np.flatnonzero(self.kind == STATED)
+        if stated.size:
+            out[stated] = 1.0 / np.maximum(pool.lengths.mean[self.law[stated, :, 0]][:, pool.slot_of_window], 1.0)
+        if len(self.sessions):
+            begun, sent = self._recorded
+            known = sent > 0
+            whole = begun.sum(axis=1, keepdims=True) / np.maximum(sent.sum(axis=1, keepdims=True), 1.0)
+            recorded = self.kind == RECORDED
+            local = known & ~pool.stated[:, None]
+            out[recorded] = np.where(local, begun / np.where(known, sent, 1.0), whole)[recorded]
+        return out
+
+    @property
+    def _recorded(self) -> tuple[Floats, Floats]:
+        """The conversations that begin, and the requests that are sent, in the windows of the recorded: [C, W] each."""
+        pool, sessions = self.pool, self.sessions
+        wait = np.zeros(sessions.requests)
+        wait[1:] = np.maximum(TTFT_S + TPOT_S * sessions.output_tokens[:-1] + sessions.think_s[1:], 0.0)
+        wait[sessions.edge[:-1]] = 0.0
+        running = np.cumsum(wait)
+        requests = np.diff(sessions.edge)
+        at_s = np.repeat(sessions.start_s - running[sessions.edge[:-1]], requests) + running
+        shape = pool.rate_per_s.shape
+        counts = []
+        for time_s, client in ((sessions.start_s, sessions.client), (at_s, np.repeat(sessions.client, requests))):
+            window = np.floor((time_s - pool.start_s) / pool.window_s).astype(np.int64)
+            inside = (window >= 0) & (window < shape[1])
+            cell = client[inside] * shape[1] + window[inside]
+            counts.append(np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64))
+        return counts[0], counts[1]
+
+    def warm_up_s(self) -> float:
+        """How long before a run conversations begin that reach into it: all but 1 in 500 of their later turns do."""
+        begins = np.where(self.converses, self.pool.mean_rate_per_s * self.share.mean(axis=1), 0.0)
+        if not begins.sum() > 0:
+            return 0.0
+        middle = (np.arange(_TRIED) + 0.5) / _TRIED
+        client = np.searchsorted(np.cumsum(begins) / begins.sum(), middle).clip(0, begins.size - 1).astype(np.uint32)
+        busiest = self.pool.slot_rate.argmax(axis=1)[client]
+        key = words(stream_keys(self.seed, ("warm",), "talks"), np.arange(_TRIED))
+        length = np.zeros((3, _TRIED), np.int32)
+        length[1] = 1
+        made = self.unfold(client, busiest, key, np.zeros(_TRIED), self.pool.start_s, length, _LONGEST_S)
+        later = made.arrival_s[made.turn > 1]
+        return float(np.quantile(later, 1.0 - _LATE)) if later.size else 0.0
+
+    def unfold(
+        self, client: NDArray[np.uint32], slot: Ints, key: NDArray[np.uint64], at_s: Floats, clock_s: float,
+        begun: NDArray[np.int32], end_s: float,
+    ) -> Turns:  # fmt: skip
+        """The turns before ``end_s`` of the conversations that begin ``at_s`` with the requests ``begun`` ([3, rows]:
+        input, output, reasoning). ``clock_s`` is what the pool's clock shows at 0 s.
+        """
+        talking, sessions, tables = self.talking, self.sessions, self.pool.lengths
+        law = self.law[client, slot]
+        drawing = (tables.first, tables.value, tables.threshold, *tables.guide)
+        recorded, turns = np.empty(client.size, np.int64), np.empty(client.size, np.int64)
+        kernels.shapes(
+            self.kind, client, key, at_s + clock_s, law, drawing,
+            sessions.first, self._near, sessions.start_s, sessions.edge, recorded, turns,
+        )  # fmt: skip
+        common, room, base_id = self._beginnings(client, key, law, drawing, recorded)
+        total = int(turns.sum())
+        row, turn = np.empty(total, np.int64), np.empty(total, np.int16)
+        time, think = np.empty(total), np.empty(total)
+        given, reply, reason = (np.empty(total, np.int32) for _ in range(3))
+        runs = np.zeros(total, np.int64)
+        n, pairs = kernels.unfold(
+            client, key, at_s, turns, recorded, law, drawing, common, room, base_id,
+            (sessions.shared_tokens, sessions.shared_within, self._shared_base), self._deepest,
+            sessions.edge, sessions.think_s, sessions.back, sessions.kept_tokens,
+            sessions.input_tokens, sessions.output_tokens, sessions.reason_tokens,
+            (talking.ttft_s, talking.tpot_s), talking.max_context_tokens or 2**30, talking.block_tokens or 0, end_s,
+            begun, row, turn, time, think, given, reply, reason, runs,
+        )  # fmt: skip
+        return Turns(row[:n], turn[:n], time[:n], think[:n], given[:n], reply[:n], reason[:n], runs[:n], pairs)
+
+    def workload(
+        self, turns: Turns, sender: NDArray[np.uint32], key: NDArray[np.uint64], reasons: bool, items: Items
+    ) -> Workload:
+        """The turns that come in the run, in time order; ``sender``, ``key`` and ``items`` are of their first rows.
+
+        Items, which are of first prompts, are not sent again.
+        """
+        order = np.argsort(turns.arrival_s, kind="stable")
+        order = order[np.searchsorted(turns.arrival_s[order], 0.0) :]
+        row = turns.row[order]
+        whole = Workload.from_columns(
+            turns.arrival_s[order],
+            sender[row],
+            self.pool.names,
+            turns.input_tokens[order],
+            turns.output_tokens[order],
+            turns.reason_tokens[order] if reasons or len(self.sessions) else None,
+        )
+        turn = pl.Series("turn", turns.turn[order])
+        talks = pl.Series(self.converses[sender[row]])
+        columns = [list_column(name, count, size).gather(row) for name, (count, size) in items.items()]
+        frame = whole.frame.with_columns(columns).with_columns(
+            [
+                pl.when(turn == 1).then(column).otherwise(pl.lit([], column.dtype)).alias(column.name)
+                for column in columns
+            ]
+        )
+        if self.converses.any():
+            named = pl.Series("conversation", (key[row] >> np.uint64(2)).astype(np.int64))
+            frame = frame.with_columns(
+                pl.when(talks).then(named).alias("conversation"),
+                pl.when(talks).then(turn).alias("turn"),
+                pl.when(turn > 1).then(pl.Series("think_s", turns.think_s[order])).alias("think_s"),
+            )
+        if self.talking.block_tokens:
+            frame = frame.with_columns(list_column("prefix_runs", turns.runs, turns.pairs).gather(order))
+        return Workload(frame)
+
+    def _beginnings(
+        self, client: NDArray[np.uint32], key: NDArray[np.uint64], law: Any, drawing: Any, recorded: Ints
+    ) -> tuple[Ints, Ints, Ints]:
+        """The shared beginning of each conversation: its number, or -1; its tokens; the first id of its blocks."""
+        sessions = self.sessions
+        known = recorded >= 0
+        common = np.full(client.size, -1, np.int64)
+        room = np.zeros(client.size, np.int64)
+        if len(sessions):
+            common[known] = sessions.shared[recorded[known]]
+            room[common >= 0] = sessions.shared_tokens[common[common >= 0]]
+        kernels.rooms(key, law, drawing, common, room)
+        base_id = words(self._shared_keys[client], room) >> np.uint64(2)
+        return common, room, base_id.astype(np.int64)
+
+    @cached_property
+    def _near(self) -> Ints:
+        """From how many conversations about its time each client's next one takes its shape: all, for a law."""
+        held = np.diff(self.sessions.first)
+        return np.where(self.pool.stated, held, np.minimum(held, _NEAR))
+
+    @cached_property
+    def _shared_keys(self) -> NDArray[np.uint64]:
+        return stream_keys(self.seed, self.pool.names, "shared")
+
+    @cached_property
+    def _shared_base(self) -> Ints:
+        return (words(self.sessions.shared_key, 0) >> np.uint64(2)).astype(np.int64)
+
+    @cached_property
+    def _deepest(self) -> int:
+        """How many shared beginnings lie in each other at most."""
+        depth = np.ones(self.sessions.shared_tokens.size, np.int64)
+        within = self.sessions.shared_within.astype(np.int64)
+        while (inside := within >= 0).any():
+            depth[inside] += 1
+            within = np.where(inside, self.sessions.shared_within[np.maximum(within, 0)], -1)
+        return int(depth.max(initial=1))
+
+    def _check_limit(self) -> None:
+        """Raise UsageError where no first prompt of a client fits the limit of contexts."""
+        most = self.talking.max_context_tokens
+        if most is None:
+            return
+        tables, sessions = self.pool.lengths, self.sessions
+        least = np.full(len(self.pool), 0.0)
+        stated = self.kind == STATED
+        if stated.any():
+            column = self.pool.fields.index("input_tokens")
+            number = self.pool.table[:, :, column]
+            lowest = np.where(number >= 0, tables.value[tables.first[:-1]][number], np.inf).min(axis=1)
+            least[stated] = lowest[stated]
+        if len(sessions):
+            first = sessions.input_tokens[sessions.edge[:-1]]
+            recorded = np.full(len(self.pool), np.inf)
+            np.minimum.at(recorded, sessions.client, first)
+            least[self.kind == RECORDED] = recorded[self.kind == RECORDED]
+        beyond = least > most
+        if beyond.any():
+            c = int(beyond.argmax())
+            raise UsageError(
+                f"max_context_tokens {most:,} is below the first turn: client {self.pool.names[c]!r} begins with "
+                f"{int(least[c]):,} tokens at least"
+            )

@@ -1,0 +1,211 @@
+"""The compiled loop that makes conversations of their beginnings: turns, pauses, growing context, blocks in runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from groundswell.chance import compiled, mix, uniform_of, word_at
+from groundswell.length_tables import draw
+
+ALONE, STATED, RECORDED = 0, 1, 2
+"""Kinds of client: one that does not converse, one whose conversations are laws, one whose were recorded."""
+
+TURNS, THINK, NEW, KEPT, AGAIN, SHARED, OUTPUT, REASON = range(8)
+"""Columns of a client's laws: what a conversation's words are drawn into."""
+
+_SALT = np.uint64(0xD1B54A32D192ED03)
+_BASE, _PARTIAL = np.uint64(8), np.uint64(9)  # words of a turn, beside those of its fields
+_TWO = np.uint64(2)
+
+
+@compiled
+def identify(of: Any, number: Any, rank: Any, key: Any, slot: Any, key_of: Any, slot_of: Any) -> None:
+    """The key of the conversation that each placed request would begin, and the slot it lies in, where its row is."""
+    for i in range(of.size):
+        p, to = of[i], rank[i]
+        key_of[to] = mix(word_at(key[p], np.uint64(number[i]) * np.uint64(16)) ^ _SALT)
+        slot_of[to] = slot[p]
+
+
+@compiled
+def _word(key: Any, turn: Any, stream: Any) -> Any:
+    return word_at(key, np.uint64(turn) * np.uint64(16) + np.uint64(stream))
+
+
+@compiled
+def _drawn(key: Any, turn: Any, field: Any, law: Any, missing: Any, tables: Any) -> Any:
+    """Field ``field`` of a turn; ``missing`` where its client has no law for it."""
+    if law[field] < 0:
+        return missing
+    first, value, threshold, guide_first, guide = tables
+    word = _word(key, turn, field) >> np.uint64(32)
+    return np.float64(draw(word, law[field], first, value, threshold, guide_first, guide))
+
+
+@compiled
+def shapes(
+    kind: Any, client: Any, key: Any, at_s: Any, law: Any, tables: Any, first: Any, near: Any, start_s: Any, edge: Any,
+    recorded: Any, turns: Any,
+) -> None:  # fmt: skip
+    """How many ``turns`` each conversation has, and the number of the ``recorded`` one whose shape it takes.
+
+    That is one of the ``near[c]`` that client c began at about that time.
+    """
+    for i in range(client.size):
+        c = client[i]
+        recorded[i] = -1
+        turns[i] = 1
+        if kind[c] == STATED:
+            turns[i] = max(np.int64(_drawn(key[i], 0, TURNS, law[i], 1.0, tables)), 1)
+        elif kind[c] == RECORDED:
+            low, high = first[c], first[c + 1]
+            middle = low + np.searchsorted(start_s[low:high], at_s[i])
+            begin = min(max(middle - near[c] // 2, low), high - near[c])
+            recorded[i] = begin + np.int64(uniform_of(_word(key[i], 0, TURNS)) * near[c])
+            turns[i] = edge[recorded[i] + 1] - edge[recorded[i]]
+
+
+@compiled
+def rooms(key: Any, law: Any, tables: Any, common: Any, room: Any) -> None:
+    """Draw the length of the shared beginning of each conversation whose beginning is not known otherwise."""
+    for i in range(key.size):
+        if common[i] < 0:
+            room[i] = np.int64(_drawn(key[i], 0, SHARED, law[i], 0.0, tables))
+
+
+@compiled
+def _grown(pairs: Any, used: Any, more: Any) -> Any:
+    if used + more <= pairs.size:
+        return pairs
+    larger = np.empty(max(2 * pairs.size, used + more), np.int64)
+    larger[:used] = pairs[:used]
+    return larger
+
+
+@compiled
+def _put(pairs: Any, begin: Any, used: Any, first: Any, count: Any) -> Any:
+    """Put a run behind those since ``begin``, joined to the last one where it follows it: how much is used then."""
+    if count <= 0:
+        return used
+    if used > begin and pairs[used - 2] + pairs[used - 1] == first:
+        pairs[used - 1] += count
+        return used
+    pairs[used], pairs[used + 1] = first, count
+    return used + 2
+
+
+@compiled
+def _put_shared(pairs: Any, used: Any, k: Any, tokens: Any, size: Any, shared: Any) -> Any:
+    """The runs of the first ``tokens`` of shared beginning ``k``: how much is used then, and how many blocks."""
+    shared_tokens, within, base = shared
+    begin, done = used, 0
+    while True:
+        # the outermost beginning that reaches beyond what is done
+        part = k
+        while within[part] >= 0 and min(shared_tokens[within[part]], tokens) // size > done:
+            part = within[part]
+        upto = min(shared_tokens[part], tokens) // size
+        used = _put(pairs, begin, used, base[part] + done, upto - done)
+        done = max(done, upto)
+        if part == k:
+            return used, done
+
+
+@compiled
+def _first_blocks(pairs: Any, used: Any, begins: Any, ends: Any, goal: Any) -> Any:
+    """The runs of the first ``goal`` blocks of those between ``begins`` and ``ends``: how much is used, and blocks."""
+    begin, blocks = used, np.int64(0)
+    for r in range(begins, ends, 2):
+        some = min(pairs[r + 1], goal - blocks)
+        if some <= 0:
+            break
+        used = _put(pairs, begin, used, pairs[r], some)
+        blocks += some
+    return used, blocks
+
+
+@compiled
+def unfold(
+    client: Any, key: Any, at_s: Any, turns: Any, recorded: Any, law: Any, tables: Any,
+    common: Any, room: Any, base_id: Any, shared: Any, deepest: int,
+    edge: Any, think_s: Any, back: Any, kept_tokens: Any, input_tokens: Any, output_tokens: Any, reason_tokens: Any,
+    speed: Any, most: int, size: int, end_s: float, begun: Any,
+    row: Any, turn: Any, time: Any, think: Any, given: Any, reply: Any, reason: Any, runs: Any,
+) -> Any:  # fmt: skip
+    """Put every conversation's turns that come before ``end_s``, conversation after conversation: how many, and runs.
+
+    Row ``row[n]`` begins the conversation of turn n; ``begun`` has the rows' first requests (input, output, reasoning).
+    A prompt without history begins with shared beginning ``common[i]`` or, where that is -1, with ``room[i]`` tokens
+    whose blocks count from ``base_id[i]``. With ``size`` 0 there are no runs.
+    """
+    ttft_s, tpot_s = speed
+    pairs = np.empty(8 * (client.size + 1), np.int64)
+    longest = turns.max() if client.size else 0
+    begins, ends = np.zeros(longest, np.int64), np.zeros(longest, np.int64)  # of the runs of a conversation's turns
+    extended = np.zeros(longest, np.bool_)
+    used, n = 0, 0
+    for i in range(client.size):
+        t = at_s[i]
+        step = edge[recorded[i]] if recorded[i] >= 0 else np.int64(0)
+        for k in range(turns[i]):
+            pause, keeps, base = 0.0, np.int64(0), np.int64(0)
+            if recorded[i] >= 0:
+                s = step + k
+                length, out, thought = np.int64(input_tokens[s]), np.int64(output_tokens[s]), np.int64(reason_tokens[s])
+                pause, keeps, base = np.float64(think_s[s]), np.int64(kept_tokens[s]), np.int64(back[s])
+            elif k == 0:
+                length, out, thought = np.int64(begun[0, i]), np.int64(begun[1, i]), np.int64(begun[2, i])
+            else:
+                base = np.int64(1)
+                pause = 1e-3 * _drawn(key[i], k, THINK, law[i], 0.0, tables)
+                length = np.int64(given[n - 1])
+                keeps = length
+                if _drawn(key[i], k, AGAIN, law[i], 0.0, tables) < 0.5:
+                    context = np.float64(length + reply[n - 1])
+                    keeps = np.int64(context * _drawn(key[i], k, KEPT, law[i], 1.0, tables))
+                    length = min(keeps + np.int64(_drawn(key[i], k, NEW, law[i], 1.0, tables)), np.int64(2**30))
+                out = np.int64(_drawn(key[i], k, OUTPUT, law[i], 1.0, tables))
+                thought = np.int64(np.rint(_drawn(key[i], k, REASON, law[i], 0.0, tables) * out))
+            if k > 0:
+                t += max(ttft_s + tpot_s * reply[n - 1] + pause, 0.0)
+                if not t < end_s:
+                    break
+            if length > most:  # what is oldest behind the shared beginning is dropped
+                length, keeps = np.int64(most), min(keeps, np.int64(room[i]))
+            row[n], turn[n], time[n], think[n] = i, k + 1, t, max(pause, 0.0)
+            given[n], reply[n], reason[n] = length, out, thought
+            if size > 0:
+                before, follows = np.int64(0), False
+                if base > 0:
+                    before = ends[k - base] - begins[k - base]
+                pairs = _grown(pairs, used, before + 2 * deepest + 8)
+                begin, blocks = used, np.int64(0)
+                if base > 0:
+                    earlier = np.int64(given[n - base])
+                    again = length == earlier and keeps >= length
+                    goal = -(-length // size) if again else min(keeps, min(earlier, length)) // size
+                    used, blocks = _first_blocks(pairs, used, begins[k - base], ends[k - base], goal)
+                    follows = blocks > 0 and blocks == earlier // size and not extended[k - base]
+                if blocks == 0 and common[i] >= 0:
+                    used, blocks = _put_shared(pairs, used, common[i], min(np.int64(room[i]), length), size, shared)
+                elif blocks == 0:
+                    blocks = min(np.int64(room[i]), length) // size
+                    used = _put(pairs, begin, used, base_id[i], blocks)
+                whole = -(-length // size)
+                full = whole if k == turns[i] - 1 else length // size  # nothing follows, so nothing can differ
+                if blocks < full:
+                    fresh = np.int64(_word(key[i], k, _BASE) >> _TWO)
+                    if follows:
+                        fresh = pairs[used - 2] + pairs[used - 1]
+                        extended[k - base] = True
+                    used = _put(pairs, begin, used, fresh, full - blocks)
+                    blocks = full
+                if blocks < whole:  # the last block, in part: no other prompt ends so
+                    pairs[used], pairs[used + 1] = np.int64(_word(key[i], k, _PARTIAL) >> _TWO), 1
+                    used += 2
+                begins[k], ends[k], extended[k] = begin, used, False
+                runs[n] = used - begin
+            n += 1
+    return n, pairs[:used]
