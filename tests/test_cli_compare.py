@@ -58,6 +58,31 @@ def test_options_of_reading_are_for_the_reference(traces: list[str], tmp_path: P
     assert run(["compare", str(table), traces[1], *named, "--time-unit", "ms"]) == 0
 
 
+def told_of(err: str) -> list[str]:
+    """The notes, a line each."""
+    return err.replace("\n      ", " ").splitlines()
+
+
+def test_ticks_are_spread_where_there_are_some_and_told_of_the_file_that_has_them(
+    traces: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "t.csv"
+    rows = (f"{i // 5 * 3},100,10\n" for i in range(2_000))
+    table.write_text("arrival_s,input_tokens,output_tokens\n" + "".join(rows))
+    spread = "Times were told in ticks of 3 s; the rows of each are spread over it at random."
+    for arguments in ([str(table), traces[1]], [traces[1], str(table)]):
+        assert run(["compare", *arguments, "--dequantise"]) == 0
+        assert told_of(capsys.readouterr().err) == [f"note: {table}: {spread}"]
+    assert run(["compare", *traces[:2], "--dequantise"]) == 0
+    none = "No tick was found in the times, so none was spread."
+    assert told_of(capsys.readouterr().err) == [f"note: {path}: {none}" for path in traces[:2]]
+
+
+def test_a_trace_may_be_compared_with_itself(traces: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare", traces[0], traces[0]]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

@@ -27,8 +27,12 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def note(text: str) -> None:
-    """A remark that is no part of the result, in lines of at most 80 columns."""
-    print(textwrap.fill(f"note: {text}", 80, subsequent_indent="      "), file=sys.stderr)
+    """A remark that is no part of the result, in lines of 80 columns, or of the longest name in it."""
+    # Names of files stay whole, so that they can be copied.
+    lines = textwrap.wrap(
+        f"note: {text}", 80, subsequent_indent="      ", break_long_words=False, break_on_hyphens=False
+    )
+    print("\n".join(lines), file=sys.stderr)
 
 
 def number(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -76,14 +76,20 @@ def through(trace: Trace, label: str, work: Callable[[Iterator[Workload]], Resul
         raise StoppedError(f"interrupted while {label}; nothing was written") from None
 
 
-def say_reading(trace: Trace) -> None:
-    """What a person should know of how the trace was read, on stderr: what was skipped and why, and notes."""
+def say_reading(trace: Trace, about: str = "", unsaid: Collection[str] = ()) -> None:
+    """What a person should know of how the trace was read, on stderr: what was skipped and why, and notes.
+
+    Each is said ``about`` a file, where there are several; notes that are ``unsaid`` are left out.
+    """
     from groundswell.cli._print import note
 
     reading = trace.reading
+    about = f"{about}: " if about else ""
     if reading.skipped:
         shown = [f"{trace.place} {number}: {reason}" for number, reason in reading.first_skipped[:SHOWN]]
         more = "; …" if reading.skipped > SHOWN else ""
-        note(f"{reading.skipped:,} of {reading.rows + reading.skipped:,} rows were skipped. {'; '.join(shown)}{more}")
+        rows = f"{reading.skipped:,} of {reading.rows + reading.skipped:,} rows"
+        note(f"{about}{rows} were skipped. {'; '.join(shown)}{more}")
     for text in reading.notes:
-        note(text)
+        if text not in unsaid:
+            note(about + text)

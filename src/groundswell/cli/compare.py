@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +43,7 @@ def compare(
     """Say how far traces are from a reference, aspect by aspect, against the noise of drawing that again.
 
     --format, --map, --time-unit and --block-tokens are for the reference; candidates are read as their content says.
+    --bad-rows and --dequantise are for all.
     """
     from groundswell.characterize.as_json import as_json
     from groundswell.fidelity import held
@@ -60,6 +62,7 @@ def compare(
     others = [open_trace(path, bad_rows=bad_rows, dequantise=dequantise) for path in candidates]
     profile = _profile(against, reference)
     profiles = [_profile(trace, path) for trace, path in zip(others, candidates, strict=True)]
+    _say_readings([against, *others])
     comparison = held(str(reference), profile, dict(zip(names, profiles, strict=True)))
     if json:
         sys.stdout.write(as_json(comparison).decode())
@@ -72,9 +75,16 @@ def compare(
 def _profile(trace: Trace, path: Path) -> Profile:
     from groundswell.fidelity import profile
 
-    found = through(trace, f"reading {path.name}", lambda blocks: profile(blocks, str(path), trace.metadata))
-    say_reading(trace)
-    return found
+    return through(trace, f"reading {path.name}", lambda blocks: profile(blocks, str(path), trace.metadata))
+
+
+def _say_readings(traces: Sequence[Trace]) -> None:
+    """How each was read. That one has no ticks to spread is no news where another has."""
+    from groundswell.formats.reading.clock import NO_TICK
+
+    ticks = any(trace.reading.tick_s is not None for trace in traces)
+    for trace in traces:
+        say_reading(trace, str(trace.path), {NO_TICK} if ticks else ())
 
 
 def _draw(comparison: Comparison, html: Path | None, figures: Path | None) -> None:

@@ -19,6 +19,9 @@ from groundswell.formats.reading.ticks import spread, tick_of
 
 Floats = NDArray[np.float64]
 
+NO_TICK = "No tick was found in the times, so none was spread."
+"""What is noted where ticks should be spread and there are none."""
+
 _SLOW_GAP_S = 100.0
 _FAST_PER_S = 20_000.0
 _FINE_TICK_S = 1.0015e-3
@@ -60,7 +63,7 @@ class Clock:
         tick_s = reading.tick_s = tick_of(time)
         if tick_s is None:
             if self.dequantise:
-                reading.note("No tick was found in the times, so none was spread.")
+                reading.note(NO_TICK)
             return None
         metadata["tick_s"] = tick_s
         if self.dequantise:
