@@ -1,15 +1,20 @@
-"""The next piece of a file is read while the last one is worked on."""
+"""What is still to be read is worked on while what has been read is used."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 _WAITING = 1
+_WORKERS = 2
+"""Threads that work on items: parsing itself is parallel, but not all of what has to be done for it."""
 
 
 class _End:
@@ -17,6 +22,11 @@ class _End:
 
     def __init__(self, fault: BaseException | None = None) -> None:
         self.fault = fault
+
+    def told(self) -> None:
+        """Raises what went wrong."""
+        if self.fault is not None:
+            raise self.fault
 
 
 def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
@@ -28,13 +38,9 @@ def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
     stop = threading.Event()
 
     def make() -> None:
-        try:
-            for item in items:
-                if not _put(waiting, item, stop):
-                    return
-            _put(waiting, _End(), stop)
-        except BaseException as fault:  # handed over, to be raised where it is waited for
-            _put(waiting, _End(fault), stop)
+        for item in _ended(items):
+            if not _put(waiting, item, stop):
+                return
 
     thread = threading.Thread(target=make, name="reading", daemon=True)
     thread.start()
@@ -42,13 +48,51 @@ def ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
         while True:
             item = waiting.get()
             if isinstance(item, _End):
-                if item.fault is not None:
-                    raise item.fault
+                item.told()
                 return
             yield item
     finally:
         stop.set()
         thread.join()
+
+
+def worked_ahead(items: Iterable[Item], work: Callable[[Item], Made]) -> Generator[tuple[Item, Made], None, None]:
+    """Each of ``items`` and what ``work`` makes of it in a thread, in order; some are begun before they are asked for.
+
+    What is raised for an item, by either, is raised here, behind the items before it. If this is closed early the
+    threads end with the items they are at.
+    """
+    begun: deque[tuple[Item, Future[Made]]] = deque()
+    end = _End()
+    with ThreadPoolExecutor(_WORKERS, "reading") as threads:
+        try:
+            for item in _ended(items):
+                if isinstance(item, _End):
+                    end = item
+                    break
+                begun.append((item, threads.submit(work, item)))
+                if len(begun) > _WORKERS:
+                    yield _done(*begun.popleft())
+            while begun:
+                yield _done(*begun.popleft())
+        finally:
+            for _, future in begun:
+                future.cancel()
+    end.told()
+
+
+def _done(item: Item, future: Future[Made]) -> tuple[Item, Made]:
+    return item, future.result()
+
+
+def _ended(items: Iterable[Item]) -> Generator[Item | _End, None, None]:
+    """``items`` and then their end, which tells what was raised."""
+    try:
+        yield from items
+    except Exception as fault:  # handed over, to be raised in its turn
+        yield _End(fault)
+    else:
+        yield _End()
 
 
 def _put(waiting: queue.Queue[Item | _End], item: Item | _End, stop: threading.Event) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite, nan
 
 import polars as pl
 
@@ -13,6 +14,9 @@ from groundswell.table import COLUMNS, ITEM_COLUMNS
 LATEST_S = 1e11
 """No time of a request, in seconds: the year 5138."""
 _LENGTHS = ("input_tokens", "output_tokens")
+_NEEDED = ("arrival_s", *_LENGTHS)
+_NEVER_WRONG = ("conversation", "model", "failed")
+"""Columns that hold nothing wrong once they are of the right type."""
 _WHAT = {
     "arrival_s": "a time (a number, or a date and time such as 2023-11-16 18:17:03)",
     "think_s": "a number of at least 0",
@@ -31,9 +35,11 @@ def checked(rows: pl.DataFrame, raw: pl.DataFrame, names: Mapping[str, str]) -> 
         unfit = rows.filter(pl.col(REFUSED).is_not_null()).select("line", REFUSED)
         good, bad = checked(rows.filter(pl.col(REFUSED).is_null()).drop(REFUSED), raw, names)
         return good, [*bad, *((int(line), why) for line, why in unfit.iter_rows())]
-    wanted = [name for name in COLUMNS if name in rows.columns]
-    plain = [name for name in wanted if name != "client"]
     given = rows.schema
+    wanted = [name for name in COLUMNS if name in given]
+    plain = [name for name in wanted if name != "client" and not _surely_meant(rows[name])]
+    if not plain:
+        return rows[["line", *wanted]], []
     other = [name for name in plain if given[name] != COLUMNS[name]]
     both = rows.select("line", *wanted, *(pl.col(name).alias(_GIVEN + name) for name in other))
     if other:
@@ -45,6 +51,24 @@ def checked(rows: pl.DataFrame, raw: pl.DataFrame, names: Mapping[str, str]) -> 
     masks = both.select(mask.alias(name) for name, mask in wrong.items())
     ok = ~masks.select(pl.any_horizontal(pl.all())).to_series()
     return good.filter(ok), _reasons(masks, rows, raw, names)
+
+
+def _surely_meant(column: pl.Series) -> bool:
+    """Whether the extremes of a workload's column tell that each of its values can be meant: a tenth of the work."""
+    name = column.name
+    if column.dtype != COLUMNS[name] or (name in _NEEDED and column.null_count()):
+        return False
+    if name == "arrival_s":
+        # Extremes pass over NaN, sums do not.
+        return _number(column.min()) > -LATEST_S and _number(column.max()) < LATEST_S and isfinite(column.sum())
+    if name in _NEVER_WRONG:
+        return True
+    return column.dtype.is_integer() and (column.null_count() == column.len() or _number(column.min()) >= 0)
+
+
+def _number(value: object) -> float:
+    """A column's extreme; NaN where there is none."""
+    return float(value) if isinstance(value, (int, float)) else nan
 
 
 def _wrong(name: str, given: pl.DataType) -> pl.Expr:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from typing import NamedTuple
 
 import polars as pl
 
+from groundswell.formats.reading.ahead import worked_ahead
 from groundswell.formats.reading.lines import Piece, pieces, record_bounds
 from groundswell.formats.reading.outcome import Bad
 from groundswell.formats.reading.source import Source
 from groundswell.formats.reading.values import NOT, fitting, nothing_in
 
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
+
+
+class _Attempt(NamedTuple):
+    """The rows of a piece read with these columns ``as_floats``, None if some of them cannot be."""
+
+    as_floats: frozenset[str]
+    frame: pl.DataFrame | None
 
 
 class CsvRows:
@@ -24,28 +33,30 @@ class CsvRows:
         # Names of our own: theirs may be empty, twice the same, or hold line ends.
         self.header = source.separator.join(f"c{i}" for i in range(len(columns))).encode() + b"\n"
         self.place = {name: f"c{columns.index(name)}" for name in raw if name in columns}
-        self.as_floats: set[str] = set()
+        self.as_floats: frozenset[str] = frozenset()
 
-    def __iter__(self) -> Iterator[tuple[pl.DataFrame, list[Bad]]]:
+    def __iter__(self) -> Generator[tuple[pl.DataFrame, list[Bad]], None, None]:
         with self.source.opened() as file:
-            for piece in pieces(file, self.source.path, self.source.first_line, quoted=True, header=self.header):
-                yield self._rows(piece)
+            parts = pieces(file, self.source.path, self.source.first_line, quoted=True, header=self.header)
+            for piece, attempt in worked_ahead(parts, self._attempt):
+                yield self._rows(piece, attempt if attempt.as_floats == self.as_floats else self._attempt(piece))
 
-    def _rows(self, piece: Piece) -> tuple[pl.DataFrame, list[Bad]]:
+    def _attempt(self, piece: Piece) -> _Attempt:
+        """The rows of a piece with the types they should have, whatever comes of the pieces before."""
+        as_floats = self.as_floats
+        types = {name: pl.Float64() if name in as_floats else self.raw[name] for name in self.place}
         try:
-            frame = self._typed(piece.text)
+            frame = self._read(piece.text, types)
         except pl.exceptions.PolarsError:
-            return self._as_text(piece)
+            return _Attempt(as_floats, None)
         offset = _offsets(piece, frame.height)
-        if offset is None:
-            return self._as_text(piece)
-        frame = frame.with_columns(offset)
-        frame, bad = fitting(frame, {name: self.raw[name] for name in self.as_floats})
-        return self._complete(frame), bad
+        return _Attempt(as_floats, None if offset is None else frame.insert_column(0, offset))
 
-    def _typed(self, text: bytes) -> pl.DataFrame:
-        types = {name: pl.Float64() if name in self.as_floats else self.raw[name] for name in self.place}
-        return self._read(text, types)
+    def _rows(self, piece: Piece, attempt: _Attempt) -> tuple[pl.DataFrame, list[Bad]]:
+        if attempt.frame is None:
+            return self._as_text(piece)
+        frame, bad = fitting(attempt.frame, {name: self.raw[name] for name in attempt.as_floats})
+        return self._complete(frame), bad
 
     def _read(self, text: bytes, types: Mapping[str, pl.DataType]) -> pl.DataFrame:
         frame = pl.read_csv(
@@ -118,7 +129,7 @@ class CsvRows:
         reason = text.select(pl.coalesce(said)).to_series() if said else pl.Series([None] * text.height)
         for name in self.place:
             if self.raw[name].is_integer() and self._has_floats(text[name], typed[name]):
-                self.as_floats.add(name)
+                self.as_floats |= {name}
         bad = [(int(line), why) for line, why in zip(text["line"], reason, strict=True) if why is not None]
         return typed.filter(reason.is_null()), bad
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Generator, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
 
+from groundswell.formats.reading.ahead import worked_ahead
 from groundswell.formats.reading.document import document
 from groundswell.formats.reading.lines import Piece, pieces, record_bounds
 from groundswell.formats.reading.outcome import Bad
@@ -18,6 +19,16 @@ _FEW = 1024
 """Of a piece that cannot be read, parts of so many lines are looked at one by one."""
 
 
+_NARROW = (pl.Int8, pl.Int16, pl.UInt8, pl.UInt16)
+
+
+class _Attempt(NamedTuple):
+    """The rows of a piece read with these columns ``as_floats``, None if some of them cannot be."""
+
+    as_floats: frozenset[str]
+    frame: pl.DataFrame | None
+
+
 class JsonRows:
     """The rows of JSON lines, or of one JSON document, whose items then are its lines."""
 
@@ -25,27 +36,34 @@ class JsonRows:
         self.source = source
         self.raw = raw
         # Polars does not read whole numbers of fewer bits from JSON.
-        self.as_floats = {name for name, dtype in raw.items() if dtype in (pl.Int8, pl.Int16, pl.UInt8, pl.UInt16)}
+        self.as_floats = frozenset(name for name, dtype in raw.items() if dtype in _NARROW)
 
-    def __iter__(self) -> Iterator[tuple[pl.DataFrame, list[Bad]]]:
+    def __iter__(self) -> Generator[tuple[pl.DataFrame, list[Bad]], None, None]:
         source = self.source
         with source.opened() as file:
             if source.head.kind == "json":
-                yield self._rows(document(file, source.path))
+                whole = document(file, source.path)
+                yield self._rows(whole, self._attempt(whole))
                 return
-            for piece in pieces(file, source.path, source.first_line, quoted=False):
-                yield self._rows(piece)
+            parts = pieces(file, source.path, source.first_line, quoted=False)
+            for piece, attempt in worked_ahead(parts, self._attempt):
+                yield self._rows(piece, attempt if attempt.as_floats == self.as_floats else self._attempt(piece))
 
-    def _rows(self, piece: Piece) -> tuple[pl.DataFrame, list[Bad]]:
-        frame = self._typed(piece.data)
+    def _attempt(self, piece: Piece) -> _Attempt:
+        """The rows of a piece with the types they should have, whatever comes of the pieces before."""
+        as_floats = self.as_floats
+        frame = self._typed(piece.data, as_floats)
         offset = None if frame is None else _offsets(piece, frame.height)
-        if frame is None or offset is None:
-            return self._one_by_one(piece)
-        frame = frame.with_columns(offset)
-        return fitting(frame, {name: self.raw[name] for name in self.as_floats})
+        return _Attempt(as_floats, None if frame is None or offset is None else frame.insert_column(0, offset))
 
-    def _typed(self, data: bytes) -> pl.DataFrame | None:
-        schema = {name: pl.Float64() if name in self.as_floats else dtype for name, dtype in self.raw.items()}
+    def _rows(self, piece: Piece, attempt: _Attempt) -> tuple[pl.DataFrame, list[Bad]]:
+        if attempt.frame is None:
+            return self._one_by_one(piece)
+        return fitting(attempt.frame, {name: self.raw[name] for name in attempt.as_floats})
+
+    def _typed(self, data: bytes, as_floats: frozenset[str] | None = None) -> pl.DataFrame | None:
+        wide = self.as_floats if as_floats is None else as_floats
+        schema = {name: pl.Float64() if name in wide else dtype for name, dtype in self.raw.items()}
         try:
             return pl.read_ndjson(data, schema=schema)
         except pl.exceptions.PolarsError:
@@ -123,7 +141,7 @@ class JsonRows:
     def _is(self, value: Any, name: str, dtype: pl.DataType) -> bool:
         if dtype.is_integer():
             if isinstance(value, float) and value.is_integer():
-                self.as_floats.add(name)
+                self.as_floats |= {name}
                 value = int(value)
             whole = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**64
             return whole and pl.Series([value]).cast(dtype, strict=False)[0] is not None

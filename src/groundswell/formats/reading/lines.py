@@ -16,7 +16,7 @@ from groundswell.errors import DataError
 
 LONGEST_LINE = 2**26
 """A line of more bytes is no row."""
-PIECE_BYTES = 2**23
+PIECE_BYTES = 2**22
 """So much is read at a time: enough that starting on a piece costs nothing, little enough to stay flat."""
 
 

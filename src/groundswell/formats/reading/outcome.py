@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
+
+import polars as pl
 
 from groundswell.errors import DataError
 from groundswell.formats.layout.columns import printable
@@ -15,6 +18,13 @@ SHOWN = 10
 
 Bad = tuple[int, str]
 """A row that cannot be meant: where in the file it is, counted from 1, and what is wrong."""
+
+
+class Rows(Protocol):
+    """The rows of a file."""
+
+    def __iter__(self) -> Generator[tuple[pl.DataFrame, list[Bad]], None, None]:
+        """A frame of the raw columns and ``line`` for each part of it, and what could not be read."""
 
 
 @dataclass

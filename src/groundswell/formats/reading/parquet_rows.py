@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 
 import polars as pl
 
 from groundswell.errors import DataError
+from groundswell.formats.reading.ahead import ahead
 from groundswell.formats.reading.outcome import Bad
 from groundswell.formats.reading.source import Source
 from groundswell.formats.reading.values import NOT, fitting
@@ -24,7 +25,10 @@ class ParquetRows:
         self.source = source
         self.raw = raw
 
-    def __iter__(self) -> Iterator[tuple[pl.DataFrame, list[Bad]]]:
+    def __iter__(self) -> Generator[tuple[pl.DataFrame, list[Bad]], None, None]:
+        return ahead(self._batches())
+
+    def _batches(self) -> Iterator[tuple[pl.DataFrame, list[Bad]]]:
         there = [name for name in self.raw if name in self.source.head.types]
         file = pl.scan_parquet(self.source.path, glob=False).select(map(self._taken, there))
         row = 1
@@ -32,7 +36,7 @@ class ParquetRows:
             for batch in file.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                 number = pl.int_range(row, row + batch.height, dtype=pl.UInt32, eager=True)
                 row += batch.height
-                yield self._cast(batch.with_columns(number.alias("line")))
+                yield self._cast(batch.insert_column(0, number.alias("line")))
         except (pl.exceptions.PolarsError, OSError) as fault:
             raise DataError(f"{self.source.path}: cannot be read: {' '.join(str(fault).split())[:200]}") from None
 

@@ -14,13 +14,12 @@ import polars as pl
 
 from groundswell.formats.layout import Layout
 from groundswell.formats.reading import order
-from groundswell.formats.reading.ahead import ahead
 from groundswell.formats.reading.check import checked
 from groundswell.formats.reading.clock import Clock
 from groundswell.formats.reading.csv_rows import CsvRows
 from groundswell.formats.reading.json_rows import JsonRows
 from groundswell.formats.reading.order import OutOfOrderError, SortedRuns, gathered, in_reach
-from groundswell.formats.reading.outcome import Bad, BadRows, Judge, Reading
+from groundswell.formats.reading.outcome import BadRows, Judge, Reading, Rows
 from groundswell.formats.reading.parquet_rows import ParquetRows
 from groundswell.formats.reading.roster import NAMELESS, Roster
 from groundswell.formats.reading.source import Source
@@ -28,8 +27,8 @@ from groundswell.table import Workload
 
 Result = TypeVar("Result")
 
-_Rows = Callable[[Source, Mapping[str, pl.DataType]], Iterable[tuple[pl.DataFrame, list[Bad]]]]
-_ROWS: dict[str, _Rows] = {"csv": CsvRows, "jsonl": JsonRows, "json": JsonRows, "parquet": ParquetRows}
+_Reader = Callable[[Source, Mapping[str, pl.DataType]], Rows]
+_ROWS: dict[str, _Reader] = {"csv": CsvRows, "jsonl": JsonRows, "json": JsonRows, "parquet": ParquetRows}
 _PLACE = {"csv": "line", "jsonl": "line", "json": "item", "parquet": "row"}
 _FAR_S = 1e8
 """So far from 0, as Unix time is, a float holds some tenths of a microsecond; what it has beyond is dropped."""
@@ -136,7 +135,7 @@ class Trace:
         reading = Reading(notes=layout.notes)
 
         def frames() -> Generator[pl.DataFrame, None, None]:
-            with closing(ahead(_ROWS[self._source.head.kind](self._source, layout.raw))) as parts:
+            with closing(iter(_ROWS[self._source.head.kind](self._source, layout.raw))) as parts:
                 for i, (raw, unread) in enumerate(parts):
                     meant = layout.rows(raw)
                     if i == 0:
