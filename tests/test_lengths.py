@@ -49,6 +49,12 @@ TEXTS = {
         "pareto:alpha=0.5,least=3",
         "pareto:alpha=100,least=4e6",
     ],
+    "templates": [
+        "templates:count=5,tokens=(lognormal:mean=800,cv=1),popularity=1.1,share=0.8",
+        "templates:count=300,tokens=(lognormal:mean=12000,cv=0.8)",
+        "templates:count=1,tokens=14500",
+        "templates:count=16384,tokens=16777216,popularity=0,share=0.001",
+    ],
     "truncated": [
         "truncated:of=(lognormal:mean=800,cv=1.5),least=1,most=8192",
         "truncated:of=(lognormal:mean=800,cv=1.5),least=20000,most=20050",
@@ -105,6 +111,8 @@ def test_a_tables_values_are_whole_numbers_of_at_least_1(text: str) -> None:
     if "0." in text and "values" in text:
         return  # a ratio's table
     assert (values == np.rint(values)).all()
+    if "share" in text:
+        values = values[1:]  # 0 is a prompt that begins with none of the templates
     assert 1 <= values[0] <= values[-1] <= LARGEST_TOKENS
 
 
@@ -226,6 +234,29 @@ def test_a_truncated_law_is_the_law_between_its_bounds() -> None:
     assert abs(inside.mean() - law.mean) < 5 * inside.std() / np.sqrt(inside.size)
 
 
+def test_templates_are_as_popular_as_zipf_has_it_and_as_long_as_their_law() -> None:
+    values, probabilities = atoms(length_of("templates:count=200,tokens=(lognormal:mean=800,cv=1),popularity=1.2"))
+    zipf = np.arange(1, 201) ** -1.2
+    assert np.sort(probabilities)[::-1] == pytest.approx(zipf / zipf.sum())
+    sigma = np.sqrt(np.log(2))
+    law = stats.lognorm(sigma, scale=800 * np.exp(-(sigma**2) / 2))
+    assert np.abs(values - law.ppf((np.arange(200) + 0.5) / 200)).max() <= 2.0  # a token of rounding, one of parting
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 40, 1000])
+def test_the_most_popular_template_has_the_middle_length_and_popularity_says_nothing_of_length(count: int) -> None:
+    values, probabilities = atoms(length_of(f"templates:count={count},tokens=(lognormal:mean=800,cv=1),popularity=0.5"))
+    assert abs(probabilities.argmax() - (count - 1) / 2) <= 2  # a sequence of low discrepancy leaves no side out
+    if count >= 40:
+        assert abs(stats.spearmanr(values, probabilities).statistic) < 0.1
+
+
+def test_templates_of_one_length_are_told_apart_by_a_token_each_and_stay_within_the_largest_length() -> None:
+    assert atoms(length_of("templates:count=4,tokens=800"))[0].tolist() == [800, 801, 802, 803]
+    top = LARGEST_TOKENS
+    assert atoms(length_of(f"templates:count=3,tokens={top}"))[0].tolist() == [top - 2, top - 1, top]
+
+
 def test_an_empirical_table_keeps_its_values_and_their_weights() -> None:
     values, probabilities = atoms(Empirical(values=(30, 10, 20, 10), weights=(1, 1, 2, 0)))
     assert values.tolist() == [10, 20, 30]
@@ -297,6 +328,13 @@ def test_a_file_of_other_things_is_told_of_in_a_line(tmp_path: Path, content: st
         "exponential:mean=0.5",
         "exponential:mean=1e9",
         "exponential:500",
+        "templates",
+        "templates:count=0,tokens=800",
+        "templates:count=2.5,tokens=800",
+        "templates:count=20000,tokens=800",
+        "templates:count=3,tokens=0",
+        "templates:count=3,tokens=800,share=0",
+        "templates:count=3,tokens=800,popularity=-1",
         "pareto:alpha=0",
         "pareto:alpha=1.5,least=0",
         "zipf:exponent=-1,most=10",

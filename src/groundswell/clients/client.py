@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundswell.arrivals import ARRIVALS, Process
+from groundswell.clients.conversation import MOST_TURNS, yes_or_no
 from groundswell.clients.pool import FIELDS, ClientPool
 from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
@@ -28,8 +29,12 @@ SLOT_S = 21_600.0
 _NEEDED = ("input_tokens", "output_tokens")
 LATER = ("think_ms", "new_tokens", "kept_ratio", "regenerate")
 """What a conversation's later turns are like; the first two are needed."""
-RATIOS = ("reason_ratio", "kept_ratio", "regenerate")
+RATIOS = ("reason_ratio", "kept_ratio")
 """Fields that are shares."""
+_HINTS = {
+    "ratio": "; a number or an empirical table can be so",
+    "turns": "; bound a law, as in 'truncated:of=(lognormal:mean=4,cv=9),most=100'",
+}
 MAY_BE_NONE = ("image_count", "audio_count", "video_count", "think_ms", "shared_tokens")
 """Fields that may be 0."""
 
@@ -67,7 +72,9 @@ class Client:
 
     ``rate`` is in requests a second: a number, a curve as (time in s, rate) points or as the path of a CSV of them
     (linear between points, constant beyond). ``arrivals`` and each of ``lengths`` is a part, or its text; a length may
-    be a number. The keys of ``lengths`` are ``FIELDS``, of which input and output are needed.
+    be a number, for ``regenerate`` a probability. The keys of ``lengths`` are ``FIELDS``, of which input and output are
+    needed; :mod:`groundswell.clients.conversation` has shorthands for those of conversations and shared prefixes. The
+    arrivals of a client that converses are those of conversations' first requests; its rate stays requests a second.
 
     >>> Client("chat", 2.5, "gamma:cv=3", {"input_tokens": "lognormal:mean=800,cv=1.5", "output_tokens": 200}).process
     Gamma(cv=3.0)
@@ -200,7 +207,12 @@ def check_fields(given: Mapping[str, Any]) -> None:
 
 def fault_of(name: str, values: Floats) -> str:
     """What is wrong with ``values`` as lengths of field ``name``, or nothing."""
+    if name == "regenerate":
+        wrong = (values != 0) & (values != 1)
+        told = "regenerate must be a probability, or values of 0 and 1"
+        return f"{told}, not {values[wrong.argmax()]:g}" if wrong.any() else ""
     least, most, whole = (0.0, 1.0, False) if name in RATIOS else (float(name not in MAY_BE_NONE), 2**24, True)
+    most = MOST_TURNS if name == "turns" else most
     wrong = ~((values >= least) & (values <= most)) | (whole & (values != np.rint(values)))
     if not wrong.any():
         return ""
@@ -210,11 +222,12 @@ def fault_of(name: str, values: Floats) -> str:
 
 def _length_for(name: str, given: Length | str | float) -> Length:
     try:
-        length = length_of(given)
+        length = length_of(yes_or_no(given) if name == "regenerate" else given)
     except UsageError as fault:
         raise UsageError(f"{name}: {fault}") from fault
     if wrong := _fault_of_law(name, length):
-        raise UsageError(wrong + ("; a number or an empirical table can be so" if name in RATIOS else ""))
+        hint = _HINTS.get(name, _HINTS["ratio"] if name in RATIOS else "")
+        raise UsageError(wrong + hint)
     return length
 
 

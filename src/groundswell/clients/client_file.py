@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from groundswell.clients.client import Client, OwnClient, pool_of
+from groundswell.clients.conversation import stated
 from groundswell.clients.pool import ClientPool
 from groundswell.clients.recorded import RecordedClient
 from groundswell.errors import DataError, UsageError
 
-_STATED = ("name", "rate", "arrivals", "lengths", "count")
+_STATED = ("name", "rate", "arrivals", "lengths", "conversation", "prefix", "count")
+_TABLES = ("lengths", "conversation", "prefix")
 _RECORDED = ("name", "trace", "count")
 
 
@@ -22,9 +24,10 @@ def read_clients(
 ) -> ClientPool:
     """The pool that a TOML file's ``[[client]]`` tables state, laid out as :func:`pool_of` does.
 
-    A client has a ``name``, a ``rate`` (number, points, or a CSV's path), ``arrivals`` and ``lengths`` as text; or a
-    ``trace``, the path of a CSV of its own requests. ``count`` makes that many clients of it, ``name-0`` and so on.
-    Paths are relative to the file's folder.
+    A client has a ``name``, a ``rate`` (number, points, or a CSV's path), ``arrivals`` and ``lengths`` as text, and
+    perhaps tables ``conversation`` and ``prefix`` (:mod:`groundswell.clients.conversation`); or a ``trace``, the path
+    of a CSV of its own requests. ``count`` makes that many clients of it, ``name-0`` and so on. Paths are relative to
+    the file's folder.
     """
     path = Path(path)
     pool = pool_of(clients_of(path), span_s, window_s, start_s)
@@ -82,7 +85,8 @@ def _clients(table: Any, folder: Path) -> list[OwnClient]:
     for key in keys[:2]:
         if key not in table:
             raise UsageError(f"{key!r} is missing")
-    for key, value in {**table, **_lengths(table)}.items():
+    texts = [table, *(part for name in _TABLES if isinstance(part := table.get(name), dict))]
+    for key, value in (pair for part in texts for pair in part.items()):
         if isinstance(value, str) and not value.isprintable():
             raise UsageError(f"{key} holds a control character: {value!r}")
     count = table.get("count")
@@ -106,8 +110,24 @@ def _stated(table: dict[str, Any], folder: Path) -> Client:
         name=table["name"],
         rate=folder / rate if isinstance(rate, str) else rate,
         arrivals=arrivals,
-        lengths={name: _beside(folder, given) for name, given in _lengths(table).items()},
+        lengths=_fields(table, folder),
     )
+
+
+def _fields(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The lengths of a client, with what its tables of conversations and shared beginnings say."""
+    lengths = {name: _beside(folder, given) for name, given in _lengths(table).items()}
+    said: dict[str, Any] = {}
+    for name in ("conversation", "prefix"):
+        if name in table:
+            part = table[name]
+            beside = {key: _beside(folder, given) for key, given in part.items()} if isinstance(part, dict) else part
+            fields = stated({name: beside})
+            for field in fields:
+                if field in lengths:
+                    raise UsageError(f"{field} is stated in lengths and in {name}; say it once")
+            said |= fields
+    return lengths | said
 
 
 def _lengths(table: dict[str, Any]) -> dict[str, Any]:
