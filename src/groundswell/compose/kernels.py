@@ -141,22 +141,16 @@ def times(
 
 
 @compiled
-def ranks(time: Any, begin: float, end: float, sorted_time: Any, rank: Any) -> None:
-    """Sort ``time`` (within begin…end) into ``sorted_time``; ``rank[i]`` is where time ``i`` went. Ties keep their
-    order.
+def _sorted_by(place_of: Any, bins: int, time: Any) -> Any:
+    """The order of ``time``, of which each lies in the bin ``place_of`` says, bins rising with time; ties keep theirs.
 
-    A counting sort into as many bins as there are times, then an insertion sort of each bin; a crowded bin is sorted by
-    merging instead, so bursts cost n log n and not n².
+    A counting sort, then an insertion sort of each bin; a crowded bin is sorted by merging instead, so bursts cost
+    n log n and not n².
     """
     n = time.size
-    bins = n + 1
-    scale = n / (end - begin)
     edge = np.zeros(bins + 1, np.int32)
-    place_of = np.empty(n, np.int32)
     for i in range(n):
-        b = min(max(np.int64((time[i] - begin) * scale), 0), n)
-        place_of[i] = b
-        edge[b + 1] += 1
+        edge[place_of[i] + 1] += 1
     for b in range(bins):
         edge[b + 1] += edge[b]
     order = np.empty(n, np.int32)
@@ -180,9 +174,41 @@ def ranks(time: Any, begin: float, end: float, sorted_time: Any, rank: Any) -> N
                     k -= 1
                 order[k] = moving
         first = last
+    return order
+
+
+@compiled
+def ranks(time: Any, begin: float, end: float, sorted_time: Any, rank: Any) -> None:
+    """Sort ``time`` (within begin…end) into ``sorted_time``; ``rank[i]`` is where time ``i`` went. Ties keep their
+    order. There are as many bins as times.
+    """
+    n = time.size
+    scale = n / (end - begin)
+    place_of = np.empty(n, np.int32)
+    for i in range(n):
+        place_of[i] = min(max(np.int64((time[i] - begin) * scale), 0), n)
+    order = _sorted_by(place_of, n + 1, time)
     for k in range(n):
         sorted_time[k] = time[order[k]]
         rank[order[k]] = k
+
+
+@compiled
+def in_order(time: Any, begin: float, width: float) -> Any:
+    """The order of ``time``, most of it from ``begin`` to ``width`` later and the rest far behind; ties keep theirs.
+
+    Half of the bins divide that stretch evenly, the others the doublings of ``width`` after it.
+    """
+    n = time.size
+    place_of = np.empty(n, np.int32)
+    per_doubling = n / 32.0
+    for i in range(n):
+        x = (time[i] - begin) / width
+        if x < 1.0:
+            place_of[i] = max(np.int64(x * n), 0)
+        else:
+            place_of[i] = n + min(np.int64(np.log2(x) * per_doubling), n)
+    return _sorted_by(place_of, 2 * n + 1, time)
 
 
 @compiled

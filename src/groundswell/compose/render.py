@@ -13,6 +13,7 @@ from groundswell.compose.geometry import Geometry
 from groundswell.compose.parts import Placed
 from groundswell.compose.sources import LengthSource
 from groundswell.compose.talks import Talks
+from groundswell.compose.turn_rows import Begun, rows_of
 from groundswell.compose.turns import identify
 from groundswell.errors import UsageError
 from groundswell.table import Workload
@@ -115,4 +116,6 @@ class Renderer:
         identify(placed.of, placed.number, rank, senders.key, slot, key, slot_of)
         begun = np.stack([prompt, output, np.zeros_like(output) if reason is None else reason])
         turns = self.talks.unfold(sender, slot_of, key, arrival_s, self.clock_s, begun, g.duration_s)
-        return self.talks.workload(turns, sender, key, reason is not None, items)
+        first = Begun(arrival_s, sender, key, self.talks.converses[sender], items)
+        reasons = reason is not None or self.talks.reasons
+        return rows_of(turns, first, self.names, reasons=reasons, blocks=bool(self.talks.talking.block_tokens))

@@ -7,20 +7,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.chance import stream_keys, words
 from groundswell.clients import ClientPool
 from groundswell.clients.sessions import TPOT_S, TTFT_S, Sessions
 from groundswell.compose import turns as kernels
+from groundswell.compose.turn_rows import Turns
 from groundswell.compose.turns import ALONE, RECORDED, STATED
 from groundswell.errors import UsageError
-from groundswell.table import Workload, list_column
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Items = dict[str, tuple[NDArray[Any], NDArray[Any]]]
 
 FIELDS = ("turns", "think_ms", "new_tokens", "kept_ratio", "regenerate", "shared_tokens")
 """The fields of a pool that are of conversations, as :mod:`groundswell.compose.turns` numbers them."""
@@ -51,21 +49,6 @@ class Talking:
             raise UsageError(f"max_context_tokens must be a whole number above 0, not {self.max_context_tokens}")
         if not 0 <= (self.block_tokens or 0) <= 2**24:
             raise UsageError(f"block_tokens must be a whole number of at least 0, not {self.block_tokens}")
-
-
-@dataclass(frozen=True, eq=False)
-class Turns:
-    """The requests of some conversations, in order of time: a column each, and all runs in a row."""
-
-    row: Ints  # of the conversations' beginnings
-    turn: NDArray[np.int16]
-    arrival_s: Floats
-    think_s: Floats
-    input_tokens: NDArray[np.int32]
-    output_tokens: NDArray[np.int32]
-    reason_tokens: NDArray[np.int32]
-    runs: Ints  # numbers of `pairs` of each request
-    pairs: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +97,11 @@ class Talks:
     def converses(self) -> NDArray[np.bool_]:
         """Which clients do, shape [C]."""
         return np.asarray(self.kind != ALONE)
+
+    @cached_property
+    def reasons(self) -> bool:
+        """Whether a recorded conversation has reasoning."""
+        return bool(self.sessions.reason_tokens.any())
 
     @cached_property
     def share(self) -> Floats:
@@ -199,44 +187,6 @@ class Talks:
             begun, row, turn, time, think, given, reply, reason, runs,
         )  # fmt: skip
         return Turns(row[:n], turn[:n], time[:n], think[:n], given[:n], reply[:n], reason[:n], runs[:n], pairs)
-
-    def workload(
-        self, turns: Turns, sender: NDArray[np.uint32], key: NDArray[np.uint64], reasons: bool, items: Items
-    ) -> Workload:
-        """The turns that come in the run, in time order; ``sender``, ``key`` and ``items`` are of their first rows.
-
-        Items, which are of first prompts, are not sent again.
-        """
-        order = np.argsort(turns.arrival_s, kind="stable")
-        order = order[np.searchsorted(turns.arrival_s[order], 0.0) :]
-        row = turns.row[order]
-        whole = Workload.from_columns(
-            turns.arrival_s[order],
-            sender[row],
-            self.pool.names,
-            turns.input_tokens[order],
-            turns.output_tokens[order],
-            turns.reason_tokens[order] if reasons or len(self.sessions) else None,
-        )
-        turn = pl.Series("turn", turns.turn[order])
-        talks = pl.Series(self.converses[sender[row]])
-        columns = [list_column(name, count, size).gather(row) for name, (count, size) in items.items()]
-        frame = whole.frame.with_columns(columns).with_columns(
-            [
-                pl.when(turn == 1).then(column).otherwise(pl.lit([], column.dtype)).alias(column.name)
-                for column in columns
-            ]
-        )
-        if self.converses.any():
-            named = pl.Series("conversation", (key[row] >> np.uint64(2)).astype(np.int64))
-            frame = frame.with_columns(
-                pl.when(talks).then(named).alias("conversation"),
-                pl.when(talks).then(turn).alias("turn"),
-                pl.when(turn > 1).then(pl.Series("think_s", turns.think_s[order])).alias("think_s"),
-            )
-        if self.talking.block_tokens:
-            frame = frame.with_columns(list_column("prefix_runs", turns.runs, turns.pairs).gather(order))
-        return Workload(frame)
 
     def _beginnings(
         self, client: NDArray[np.uint32], key: NDArray[np.uint64], law: Any, drawing: Any, recorded: Ints

@@ -114,6 +114,12 @@ def _put_shared(pairs: Any, used: Any, k: Any, tokens: Any, size: Any, shared: A
 
 
 @compiled
+def _blocks(tokens: Any, size: Any) -> Any:
+    """The whole blocks of so many tokens; a division of 32 bits is much faster than one of 64."""
+    return np.int64(np.uint32(tokens) // np.uint32(size))
+
+
+@compiled
 def _first_blocks(pairs: Any, used: Any, begins: Any, ends: Any, goal: Any) -> Any:
     """The runs of the first ``goal`` blocks of those between ``begins`` and ``ends``: how much is used, and blocks."""
     begin, blocks = used, np.int64(0)
@@ -185,16 +191,16 @@ def unfold(
                 if base > 0:
                     earlier = np.int64(given[n - base])
                     again = length == earlier and keeps >= length
-                    goal = -(-length // size) if again else min(keeps, min(earlier, length)) // size
+                    goal = _blocks(length + size - 1 if again else min(keeps, min(earlier, length)), size)
                     used, blocks = _first_blocks(pairs, used, begins[k - base], ends[k - base], goal)
-                    follows = blocks > 0 and blocks == earlier // size and not extended[k - base]
+                    follows = blocks > 0 and blocks == _blocks(earlier, size) and not extended[k - base]
                 if blocks == 0 and common[i] >= 0:
                     used, blocks = _put_shared(pairs, used, common[i], min(np.int64(room[i]), length), size, shared)
                 elif blocks == 0:
-                    blocks = min(np.int64(room[i]), length) // size
+                    blocks = _blocks(min(np.int64(room[i]), length), size)
                     used = _put(pairs, begin, used, base_id[i], blocks)
-                whole = -(-length // size)
-                full = whole if k == turns[i] - 1 else length // size  # nothing follows, so nothing can differ
+                whole = _blocks(length + size - 1, size)
+                full = whole if k == turns[i] - 1 else _blocks(length, size)  # nothing follows, so nothing can differ
                 if blocks < full:
                     fresh = np.int64(_word(key[i], k, _BASE) >> _TWO)
                     if follows:
@@ -209,3 +215,21 @@ def unfold(
                 runs[n] = used - begin
             n += 1
     return n, pairs[:used]
+
+
+@compiled
+def gathered(order: Any, count: Any, values: Any) -> Any:
+    """The runs of values of ``order``, in that order; run n has ``count[n]`` values."""
+    begin = np.zeros(count.size + 1, np.int64)
+    for n in range(count.size):
+        begin[n + 1] = begin[n] + count[n]
+    total = 0
+    for n in order:
+        total += count[n]
+    out = np.empty(total, values.dtype)
+    k = 0
+    for n in order:
+        for j in range(begin[n], begin[n + 1]):
+            out[k] = values[j]
+            k += 1
+    return out
