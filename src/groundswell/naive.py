@@ -22,6 +22,8 @@ from groundswell.table import Workload
 Floats = NDArray[np.float64]
 
 KINDS = ("gamma", "poisson")
+BETWEEN_REQUESTS = ("conversation", "turn", "think_s", "prefix_blocks", "prefix_runs")
+"""Columns that say what requests have to do with each other."""
 NAME = "naive"
 
 
@@ -31,7 +33,8 @@ def naive(
     """The naive imitation of a workload: a block per window of ``window_s`` seconds, from one client called ``naive``.
 
     ``gamma`` keeps each window's count and the CV of its inter-arrival times; ``poisson`` keeps its rate alone. Rows
-    are drawn with replacement from the window's own. One window of the original is held at a time.
+    are drawn with replacement from the window's own, each by itself: there are no conversations in what comes out, and
+    no shared prefixes. One window of the original is held at a time.
     """
     if kind not in KINDS:
         raise UsageError(f"naive {kind!r} is none of {', '.join(KINDS)}")
@@ -49,7 +52,7 @@ def naive(
         time = np.minimum(begin + share * (end - begin), np.nextafter(end, begin))
         dtype = pl.Enum([NAME])
         yield Workload(
-            frame[rows].with_columns(
+            frame.drop(BETWEEN_REQUESTS, strict=False)[rows].with_columns(
                 pl.Series("arrival_s", time), pl.repeat(NAME, share.size, dtype=dtype, eager=True).alias("client")
             )
         )

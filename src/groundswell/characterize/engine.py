@@ -33,6 +33,7 @@ from groundswell.characterize.figures import (
 from groundswell.characterize.findings import Finding, findings
 from groundswell.characterize.setting import Setting, informed
 from groundswell.errors import DataError
+from groundswell.prefix import expanded
 from groundswell.stats.folding import folded
 from groundswell.stats.sample import Sample
 from groundswell.summary import Figures, Summary
@@ -118,7 +119,7 @@ def characterize(
     a core) are folded at a time. Raises :class:`DataError` where there is no request at all, and whatever reading
     raises.
     """
-    stream = iter(blocks)
+    stream = expanded(blocks)
     first = next((block for block in stream if len(block)), None)
     if first is None:
         raise DataError("there are no requests to characterize")

@@ -92,6 +92,28 @@ NoDataset = Annotated[
     Literal["drop", "borrow"],
     typer.Option(help="Clients without lengths are dropped, or borrow the others' lengths, weighted by rate."),
 ]
+Ttft = Annotated[
+    float,
+    option(
+        "Nominal speed of the service, which places the turns of conversations: from a request to the first token, s.",
+        "S",
+        min=0.0,
+    ),
+]
+Tpot = Annotated[float, option("And for each token of a reply, s.", "S", min=0.0)]
+MaxContext = Annotated[
+    int | None,
+    option("Longest prompt of a conversation; what is oldest behind its shared beginning is dropped.", "TOKENS", min=1),
+]
+BlockTokens = Annotated[
+    int | None,
+    option(
+        "Size of the prefix blocks that say which prompts share their beginnings, where clients converse or share any; "
+        "0 for none. If not given: that of the trace that the pool was fitted to, or 16.",
+        "TOKENS",
+        min=0,
+    ),
+]
 Workers = Annotated[int | None, option("Threads. If not given: one a core.", "N", min=1)]
 TraceFile = Annotated[
     Path,

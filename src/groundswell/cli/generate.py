@@ -15,6 +15,7 @@ from groundswell.cli import _options as take
 from groundswell.cli._files import write_workload
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.errors import UsageError
+from groundswell.service import TPOT_S, TTFT_S
 
 if TYPE_CHECKING:
     from groundswell.table import Workload
@@ -39,6 +40,10 @@ def generate(
     activity: take.Activity = "on",
     weibull: take.Weibull = "cv",
     no_dataset: take.NoDataset = "drop",
+    ttft: take.Ttft = TTFT_S,
+    tpot: take.Tpot = TPOT_S,
+    max_context: take.MaxContext = None,
+    block_tokens: take.BlockTokens = None,
     workers: take.Workers = None,
     to: take.To = None,
 ) -> None:
@@ -49,7 +54,7 @@ def generate(
     began_s = time.perf_counter()
     from groundswell.cli._print import note
     from groundswell.clients.source import is_law, open_source
-    from groundswell.compose import compose
+    from groundswell.compose import Talking, compose
     from groundswell.naive import naive as shuffled
     from groundswell.progress import with_progress
     from groundswell.summary import describe
@@ -82,6 +87,7 @@ def generate(
         activity=activity == "on",
         weibull=weibull,
         no_dataset=no_dataset,
+        talking=Talking(ttft, tpot, max_context, block_tokens),
         workers=workers,
     )
     blocks: Iterable[Workload] = composition

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from groundswell.chance import stream_keys, words
 from groundswell.clients import ClientPool
-from groundswell.clients.sessions import TPOT_S, TTFT_S, Sessions
+from groundswell.clients.sessions import Sessions
 from groundswell.compose import turns as kernels
 from groundswell.compose.turn_rows import Turns
 from groundswell.compose.turns import ALONE, RECORDED, STATED
 from groundswell.errors import UsageError
+from groundswell.service import TPOT_S, TTFT_S
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -16,6 +16,7 @@ from groundswell.fidelity.aspects import Points, aspects, points, short_window_s
 from groundswell.fidelity.curves import Curves, curves
 from groundswell.fidelity.profile import Profile
 from groundswell.fidelity.resample import Aspect
+from groundswell.prefix import expanded
 from groundswell.stats.folding import folded
 from groundswell.table import Workload
 
@@ -75,7 +76,7 @@ def _candidate(name: str, a: Profile, b: Profile, talk_of_a: ConversationFigures
 def profile(blocks: Iterable[Workload], name: str, metadata: Mapping[str, Any] | None = None) -> Profile:
     """The profile of all blocks. ``metadata`` may say how large prefix blocks are, once the first is read."""
     known = metadata if metadata is not None else getattr(blocks, "metadata", {})
-    total = folded(blocks, lambda block, _: Profile.of(block, informed(Setting(), known)), Profile())
+    total = folded(expanded(blocks), lambda block, _: Profile.of(block, informed(Setting(), known)), Profile())
     if not total.summary.requests:
         raise DataError(f"{name}: there are no requests to compare")
     return total
