@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundswell.clients._pool_check import check
 from groundswell.clients.cover import covered_parts, covered_span, covering
 from groundswell.clients.names import distinct, some
 from groundswell.clients.sessions import Sessions
+from groundswell.clients.slots import mean_over_slots, nearest_slot, slot_of_window, with_neighbours
 from groundswell.errors import UsageError
 from groundswell.length_tables import LengthTables
 
@@ -81,35 +83,7 @@ class ClientPool:
 
     def __post_init__(self) -> None:
         """Refuse columns that do not fit together, or hold what no client can have."""
-        clients, windows = self.rate_per_s.shape
-        cells = ("cv", "family", "first_parameter", "second_parameter")
-        if any(getattr(self, name).shape != (clients, windows) for name in cells) or windows == 0:
-            raise UsageError(
-                f"a pool's rate, CV, family and parameters are all [clients, windows], here {clients} × {windows}"
-            )
-        if (
-            len(self.names) != clients
-            or self.stated.shape != (clients,)
-            or self.table.shape[::2] != (clients, len(self.fields))
-        ):
-            raise UsageError(
-                f"a pool of {clients} clients names each, says whether it is stated, and has [C, S, F] tables"
-            )
-        if len(set(self.names)) < clients:
-            raise UsageError("two clients of a pool have the same name")
-        for what, bad in (
-            ("rate that is negative or not finite", ~((self.rate_per_s >= 0) & np.isfinite(self.rate_per_s))),
-            ("CV that is negative", self.cv < 0),
-            ("family that the pool does not name", self.family >= len(self.families)),
-        ):
-            if bad.any():
-                c, w = (int(i) for i in np.argwhere(bad)[0])
-                raise UsageError(f"client {self.names[c]!r} has a {what}, in window {w}")
-        if self.table.size and int(self.table.max()) >= self.lengths.size:
-            raise UsageError("a client's table numbers a distribution that the pool does not hold")
-        if self.sessions is not None and self.sessions.first.size != clients + 1:
-            raise UsageError(f"a pool of {clients} clients has sessions for each of them")
-        covered_span(self.origin, self.start_s, self.end_s)  # refuses what cannot be
+        check(self)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -160,13 +134,8 @@ class ClientPool:
 
     @cached_property
     def slot_of_window(self) -> NDArray[np.int64]:
-        """The slot each window's middle lies in, shape [W]. Slots count from time 0, or from the pool's start if
-        later.
-        """
-        middle = self.window_start_s + self.window_s / 2
-        first = np.floor(self.start_s / self.slot_s + 1e-9)
-        slot = np.floor(middle / self.slot_s + 1e-9) - first
-        return np.asarray(np.clip(slot, 0, self.slot_count - 1), np.int64)
+        """The slot each window's middle lies in, shape [W]. Slots count from the one that the pool starts in."""
+        return slot_of_window(self.window_start_s + self.window_s / 2, self.start_s, self.slot_s, self.slot_count)
 
     @cached_property
     def mean_rate_per_s(self) -> Floats:
@@ -198,16 +167,10 @@ class ClientPool:
 
     @cached_property
     def nearest_slot(self) -> NDArray[np.int64]:
-        """For each client and slot the nearest slot in time that holds lengths, shape [C, S]; -1 for clients without
-        any.
-        """
+        """For each client and slot the nearest slot in time that holds lengths, shape [C, S]; -1 where none does."""
         need = [self.fields.index(f) for f in ("input_tokens", "output_tokens") if f in self.fields]
         held = (self.table[:, :, need] >= 0).all(axis=2) if need else np.zeros(self.table.shape[:2], np.bool_)
-        slots = np.arange(self.slot_count)
-        before = np.maximum.accumulate(np.where(held, slots, -1), axis=1)
-        after = np.minimum.accumulate(np.where(held, slots, 2 * self.slot_count)[:, ::-1], axis=1)[:, ::-1]
-        use_before = (before >= 0) & ((after >= self.slot_count) | (slots - before <= after - slots))
-        return np.where(use_before, before, np.where(after < self.slot_count, after, -1))
+        return nearest_slot(np.asarray(held, np.bool_))
 
     def mean_length(self, name: str) -> Floats:
         """Every client's mean of field ``name`` weighted by its rate over time, shape [C]; nan where it has none."""
@@ -215,13 +178,7 @@ class ClientPool:
             raise UsageError(f"the pool has no field {name!r}; it has {', '.join(self.fields)}")
         which = self.table[:, :, self.fields.index(name)]
         mean = np.where(which >= 0, self.lengths.mean[which] if self.lengths.size else np.nan, np.nan)
-        weight = np.where(which >= 0, self.slot_rate, 0.0)
-        weight = np.where((which >= 0) & (weight.sum(axis=1, keepdims=True) == 0), 1.0, weight)
-        total = weight.sum(axis=1)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(
-                np.nansum(np.where(weight > 0, mean, 0) * weight, axis=1) / np.where(total > 0, total, np.nan)
-            )
+        return mean_over_slots(mean, which >= 0, self.slot_rate)
 
     @cached_property
     def slot_rate(self) -> Floats:
@@ -306,17 +263,8 @@ class ClientPool:
             family=self.family[:, span],
             first_parameter=self.first_parameter[:, span],
             second_parameter=self.second_parameter[:, span],
-            table=self._slots_with_neighbours(slot_low, slot_high),
+            table=with_neighbours(self.table, self.nearest_slot, slot_low, slot_high),
         )
-
-    def _slots_with_neighbours(self, low: int, high: int) -> NDArray[np.int32]:
-        """Slots ``low`` to ``high``; a client that has no lengths within them brings its nearest ones from outside."""
-        nearest = self.nearest_slot[:, low:high]
-        outside = ((nearest < low) | (nearest >= high)) & (nearest >= 0)
-        table = self.table[:, low:high].copy()
-        rows, slots = np.nonzero(outside)
-        table[rows, slots] = self.table[rows, nearest[rows, slots]]
-        return table
 
     def scaled(self, by: float) -> ClientPool:
         """Every rate times ``by``, and every recorded scale of gaps divided by it: windows are as full as they were."""
