@@ -150,7 +150,8 @@ def unfold(
     pairs = np.empty(8 * (client.size + 1), np.int64)
     longest = turns.max() if client.size else 0
     begins, ends = np.zeros(longest, np.int64), np.zeros(longest, np.int64)  # of the runs of a conversation's turns
-    extended = np.zeros(longest, np.bool_)
+    extended = np.zeros(longest, np.bool_)  # whether a turn's blocks have a continuation that counts on from them
+    common_blocks = np.zeros(longest, np.int64)  # how many of a turn's blocks are of the shared beginning
     used, n = 0, 0
     for i in range(client.size):
         t = at_s[i]
@@ -193,12 +194,17 @@ def unfold(
                     again = length == earlier and keeps >= length
                     goal = _blocks(length + size - 1 if again else min(keeps, min(earlier, length)), size)
                     used, blocks = _first_blocks(pairs, used, begins[k - base], ends[k - base], goal)
-                    follows = blocks > 0 and blocks == _blocks(earlier, size) and not extended[k - base]
-                if blocks == 0 and common[i] >= 0:
-                    used, blocks = _put_shared(pairs, used, common[i], min(np.int64(room[i]), length), size, shared)
-                elif blocks == 0:
-                    blocks = _blocks(min(np.int64(room[i]), length), size)
-                    used = _put(pairs, begin, used, base_id[i], blocks)
+                    common_blocks[k] = min(common_blocks[k - base], blocks)
+                    whole_kept = blocks == _blocks(earlier, size) and not extended[k - base]
+                    follows = whole_kept and blocks > common_blocks[k]
+                if blocks == 0:
+                    beginning = min(np.int64(room[i]), length)
+                    if common[i] >= 0:
+                        used, blocks = _put_shared(pairs, used, common[i], beginning, size, shared)
+                    else:
+                        blocks = _blocks(beginning, size)
+                        used = _put(pairs, begin, used, base_id[i], blocks)
+                    common_blocks[k] = blocks
                 whole = _blocks(length + size - 1, size)
                 full = whole if k == turns[i] - 1 else _blocks(length, size)  # nothing follows, so nothing can differ
                 if blocks < full:
