@@ -12,6 +12,7 @@ from groundswell.characterize.setting import DAY_S
 from groundswell.clients import ClientPool
 from groundswell.clients.cover import covered_parts, covered_span, covering
 from groundswell.clients.names import distinct
+from groundswell.clients.sessions import Sessions
 from groundswell.compose.shapes import WELL_BELOW
 from groundswell.errors import UsageError
 from groundswell.fit.cells import Cells
@@ -19,9 +20,12 @@ from groundswell.fit.cover import span_of
 from groundswell.fit.families import FAMILIES, GAMMA, choose
 from groundswell.fit.fold import Fold
 from groundswell.fit.likeness import Roster, enrol, traits_of
+from groundswell.fit.linking import Linker
+from groundswell.fit.sessions import Recorded, recorded
 from groundswell.fit.setting import FitSetting, Grid
 from groundswell.fit.sharing import spread, stretches
 from groundswell.fit.tables import Lengths, build
+from groundswell.prefix import BLOCK_SIZE_KEY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,10 +50,13 @@ class Assembled:
     """Of each sender and window, as the trace has them: [P, W]."""
     sent: Floats
     """The same, as the pool has them."""
+    talks: Recorded | None = None
 
 
-def assemble(fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any]) -> Assembled:
-    """The pool of a folded trace."""
+def assemble(
+    fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any], linker: Linker | None = None
+) -> Assembled:
+    """The pool of a folded trace, with the conversations that ``linker`` saw in it."""
     cells = fold.all_cells
     low, high = int(cells.window.min()), int(cells.window.max())
     windows = high - low + 1
@@ -72,7 +79,12 @@ def assemble(fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any]
     part = covered_parts(start_s, setting.window_s, windows, covered_span(origin, start_s, end_s))
     sent = spread(requests, stretch[:, slot - slot[0]], setting.min_group, part)
     lengths = build(fold.lengths, roster, stretch, int(slot[0]), setting.min_group)
+    talks = None if linker is None else recorded(linker, fold.clients, roster, grid)
     gaps = _gaps_of_senders(fold, cells, roster, grid)
+    if talks is not None:
+        gaps = _with_starts(gaps, talks.sessions, grid)
+        if linker is not None and linker.has_ids:
+            origin = {**origin, BLOCK_SIZE_KEY: linker.block_tokens}
     bursts = _bursts(gaps, sent, low, setting.window_s * part, setting.min_group)
     pool = ClientPool(
         names=_names(fold, roster, setting),
@@ -87,8 +99,9 @@ def assemble(fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any]
         window_s=setting.window_s,
         slot_s=setting.slot_s,
         origin=origin,
+        sessions=None if talks is None else talks.sessions,
     )
-    return Assembled(pool, roster, lengths, cells, gaps, requests, sent)
+    return Assembled(pool, roster, lengths, cells, gaps, requests, sent, talks)
 
 
 def _traits(fold: Fold, cells: Cells, grid: Grid) -> Floats:
@@ -114,6 +127,15 @@ def _gaps_of_senders(fold: Fold, cells: Cells, roster: Roster, grid: Grid) -> Ce
     pooled = (roster.alone < 0)[sender]
     streams = Cells.of(arrival_s[pooled], sender[pooled].astype(np.uint32), grid.window(arrival_s[pooled]), len(roster))
     return Cells.joined([own, streams])
+
+
+def _with_starts(gaps: Cells, sessions: Sessions, grid: Grid) -> Cells:
+    """``gaps`` with those between the beginnings of conversations for the senders that converse."""
+    talks = np.diff(sessions.first) > 0
+    order = np.argsort(sessions.start_s, kind="stable")
+    start_s, sender = sessions.start_s[order], sessions.client[order].astype(np.uint32)
+    window = np.floor((start_s - grid.origin_s) / grid.window_s).astype(np.int64)
+    return Cells.joined([gaps.where(~talks[gaps.client]), Cells.of(start_s, sender, window, talks.size)])
 
 
 def _bursts(gaps: Cells, sent: Floats, low: int, covered_s: Floats, k: int) -> dict[str, Any]:

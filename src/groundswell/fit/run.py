@@ -13,6 +13,7 @@ from groundswell.fit.cost import Cost, costs
 from groundswell.fit.fold import LEFT_BEHIND, Fold
 from groundswell.fit.joint import rank_correlation
 from groundswell.fit.lengths import EXACT_BITS
+from groundswell.fit.linking import Linker
 from groundswell.fit.pool import Assembled, assemble
 from groundswell.fit.setting import FitSetting
 from groundswell.lengths import LARGEST_TOKENS
@@ -60,10 +61,13 @@ def fit_pool(
     known = first.metadata if metadata is None else metadata
     grid = setting.grid(known)
     keep = setting.few - 1
-    fold = folded(chain([first], rest), lambda block, so_far: Fold.of(block, grid, keep, so_far.sample.level), Fold())
+    linker = Linker() if setting.min_group == 1 else None
+    stream = chain([first], rest)
+    watched = stream if linker is None else linker.watch(stream)
+    fold = folded(watched, lambda block, so_far: Fold.of(block, grid, keep, so_far.sample.level), Fold())
     if not fold.cells:
         raise DataError("the trace holds no request, so there is no client to fit")
-    made = assemble(fold, setting, grid, _origin(setting, known))
+    made = assemble(fold, setting, grid, _origin(setting, known), linker)
     joint = rank_correlation(fold.sample.frame, grid)
     sends = int((fold.requests > 0).sum())
     notes = _notes(fold, setting, made, known)
