@@ -41,6 +41,12 @@ HEADS = {
     '"turn":1,"hash_ids":[33]}\n'
     '{"chat_id":2,"parent_chat_id":-1,"timestamp":12.5,"input_length":1,"output_length":30,"type":"a",'
     '"turn":1,"hash_ids":[34]}\n',
+    "dynamo": '{"timestamp":0,"input_length":513,"output_length":10,"hash_ids":[0,1]}\n'
+    '{"timestamp":1,"input_length":16,"output_length":20,"hash_ids":[2]}\n'
+    '{"timestamp":12500,"input_length":1,"output_length":30,"hash_ids":[3]}\n',
+    "guidellm": '{"timestamp":0.0,"input_length":513,"output_length":10,"hash_ids":[0,1]}\n'
+    '{"timestamp":0.001235,"input_length":16,"output_length":20,"hash_ids":[2]}\n'
+    '{"timestamp":12.5,"input_length":1,"output_length":30,"hash_ids":[3]}\n',
     "gateway": '{"timestamp":"2023-11-16T00:00:00.000000Z","user":"a",'
     '"usage":{"prompt_tokens":513,"completion_tokens":10}}\n'
     '{"timestamp":"2023-11-16T00:00:00.001235Z","user":"b,c","usage":{"prompt_tokens":16,"completion_tokens":20}}\n'

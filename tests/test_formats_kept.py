@@ -12,7 +12,7 @@ from groundswell.formats import FORMATS
 from groundswell.formats._kept import EVERYTHING
 from groundswell.formats.reading import read
 from traces import rows_of
-from workloads import WRITTEN, everything
+from workloads import READ_AS, WRITTEN, everything
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -21,10 +21,13 @@ def test_what_comes_back_from_a_file_is_what_its_format_says_it_keeps(name: str,
     formats.write([w], tmp_path / "x", name, {"prefix_block_tokens": 512, "start_unix_s": 1.7e9})
     trace = read(tmp_path / "x")
     rows = rows_of(trace)
-    assert trace.format == name
+    assert trace.format == (READ_AS[name] if name == "guidellm" else name)
     kept = {"start_unix_s"} & set(trace.metadata)
     kept |= {column for column in w.frame.columns if column in rows.columns and same(w.frame[column], rows[column])}
-    assert kept & set(EVERYTHING) == set(FORMATS[name].keeps)
+    # AIPerf takes ids of what is new in a turn, so those of first turns are written for it; read back they would be of
+    # half the prompts.
+    unread = {"prefix_blocks"} if name == "aiperf" else set()
+    assert kept & set(EVERYTHING) == set(FORMATS[name].keeps) - unread
 
 
 def same(before: pl.Series, after: pl.Series) -> bool:

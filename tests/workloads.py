@@ -9,10 +9,13 @@ import numpy as np
 import polars as pl
 
 from groundswell.formats import FORMATS
+from groundswell.service import TPOT_S, TTFT_S
 from groundswell.table import Workload
 
-WRITTEN = tuple(name for name in FORMATS if name != "wildchat")
-"""The formats that are not read only."""
+WRITTEN = tuple(name for name in FORMATS if hasattr(FORMATS[name], "layout") and name != "wildchat")
+"""The formats that are both written and read."""
+READ_AS = {"guidellm": "vllm", "dynamo": "mooncake"}
+"""What a file without conversations is taken for, where that is another format than it was written in."""
 
 CLIENTS = ("alice", "bob", 'c,"d"', "élan", "idle")
 
@@ -35,32 +38,37 @@ def random_workload(n: int, seed: int = 0, *, reason: bool = False, items: bool 
 
 
 def everything() -> Workload:
-    """300 requests with every column there is."""
-    n = 300
+    """300 requests with every column there is: 60 conversations whose turns hold all that was said before, and come 400 s
+    after the end of the reply before, at the nominal speed."""
+    turns, talks = 5, 60
     rng = np.random.default_rng(5)
-    i = np.arange(n)
     clients = ["a", "ü", 'x"y,z']
-    tokens = rng.integers(600, 3000, n)
-    return Workload(
-        pl.DataFrame(
-            {
-                "arrival_s": np.sort(rng.uniform(0, 1000, n)).round(6),
-                "client": pl.Series([clients[k % 3] for k in i], dtype=pl.Enum(clients)),
-                "input_tokens": pl.Series(tokens, dtype=pl.Int32),
-                "output_tokens": pl.Series(rng.integers(2, 300, n), dtype=pl.Int32),
-                "reason_tokens": pl.Series(i % 3, dtype=pl.Int32),
-                "image_tokens": pl.Series([[5] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
-                "audio_tokens": pl.Series([[7] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
-                "video_tokens": pl.Series([[9] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
-                "conversation": i % 60,
-                "turn": pl.Series(i // 60 + 1, dtype=pl.Int16),
-                "think_s": np.full(n, 1.5),
-                "prefix_blocks": pl.Series([[k % 4, 10 + k % 9] for k in i], dtype=pl.List(pl.Int64)),
-                "model": ["m", "k"] * (n // 2),
-                "failed": i % 25 == 0,
-            }
-        )
+    shape = (turns, talks)
+    output, new = rng.integers(2, 300, shape), rng.integers(600, 3000, shape)
+    apart_s = TTFT_S + TPOT_S * output + 400
+    begin_s = np.sort(rng.uniform(0, 300, talks)).round(3)
+    i = np.arange(turns * talks)
+    images = 21 * (i % 2).reshape(shape)  # items are part of what is said
+    text = (new + output + images).cumsum(0) - output - images
+    frame = pl.DataFrame(
+        {
+            "arrival_s": (begin_s + apart_s.cumsum(0) - apart_s).round(6).ravel(),
+            "client": pl.Series([clients[k % 3] for k in i], dtype=pl.Enum(clients)),
+            "input_tokens": pl.Series(text.ravel(), dtype=pl.Int32),
+            "output_tokens": pl.Series(output.ravel(), dtype=pl.Int32),
+            "reason_tokens": pl.Series(i % 3, dtype=pl.Int32),
+            "image_tokens": pl.Series([[5] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
+            "audio_tokens": pl.Series([[7] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
+            "video_tokens": pl.Series([[9] * (k % 2) for k in i], dtype=pl.List(pl.Int32)),
+            "conversation": i % talks,
+            "turn": pl.Series(i // talks + 1, dtype=pl.Int16),
+            "think_s": [None if k < talks else 400.0 for k in i],
+            "prefix_blocks": pl.Series([[k % 4, 10 + k % 9] for k in i], dtype=pl.List(pl.Int64)),
+            "model": ["m", "k"] * (turns * talks // 2),
+            "failed": i % 25 == 0,
+        }
     )
+    return Workload(frame.sort("arrival_s"))
 
 
 def cut(workload: Workload, places: Sequence[int]) -> list[Workload]:

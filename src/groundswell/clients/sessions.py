@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.errors import UsageError
+from groundswell.service import TPOT_S as TPOT_S
+from groundswell.service import TTFT_S as TTFT_S
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-TTFT_S, TPOT_S = 0.5, 0.02
-"""The nominal speed of a service that nothing else is said of: seconds to a reply's first token, and for each token."""
 
 _CONVERSATIONS = ("start_s", "shared")
 _STEPS = ("think_s", "back", "kept_tokens", "input_tokens", "output_tokens", "reason_tokens")

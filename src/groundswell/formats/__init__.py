@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import polars as pl
 
 from groundswell.errors import DataError, UsageError
 from groundswell.family import Family
 from groundswell.formats._kept import dropped, held_by
+from groundswell.prefix import expanded
 from groundswell.table import REQUIRED, Workload
 from groundswell.whole_file import appearing, faults_of
 
@@ -22,8 +23,15 @@ BY_ENDING = {".parquet": "parquet", ".jsonl": "jsonl", ".csv": "csv"}
 """The format of a file whose format is not said."""
 
 
+Prefixes = Literal["ids", "runs", "none"]
+"""How a format takes prefix blocks: an id each, in runs (:mod:`groundswell.prefix`), or not at all."""
+
+
 class Sink(Protocol):
     """A file that is being written, by one thread."""
+
+    notes: list[str]
+    """What a person should know of how it was written, one sentence each; complete when it is closed."""
 
     def add(self, block: Workload) -> None:
         """Write ``block`` behind what was added before. Raises OSError or PolarsError where it cannot be written."""
@@ -47,6 +55,8 @@ class Format(Protocol):
     keeps: ClassVar[tuple[str, ...]]
     """Which columns of a workload come back from such a file, beside times and lengths, and whether its dates do:
     names of :data:`groundswell.formats._kept.EVERYTHING`."""
+    prefixes: ClassVar[Prefixes]
+    """What its sink is handed where a workload has prefix blocks."""
     coarser: ClassVar[tuple[str, ...]]
     """What else it does not hold, in words."""
 
@@ -63,11 +73,13 @@ def write(
     format: str | None = None,  # noqa: A002 (the word for it)
     metadata: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] | None = None,
+    notes: list[str] | None = None,
 ) -> int:
     """Write blocks in time order to ``path``, one block in memory at a time, and say how many rows there were.
 
     ``format`` is the text of a part, such as ``mooncake`` or ``vllm:block_tokens=512``; None goes by the path's ending.
-    ``metadata`` is kept by Parquet alone. ``progress`` is called with the rows of each block that was written.
+    ``metadata`` is kept by Parquet alone. ``progress`` is called with the rows of each block that was written, and to
+    ``notes`` is added what a person should know of how the file was written.
 
     The blocks are pulled in the caller's thread. The file appears under its name when it is whole: until then, and
     after any failure, Ctrl-C included, there is nothing or what was there before. A device or a pipe is written to
@@ -78,6 +90,7 @@ def write(
     """
     path = Path(path)
     part = FORMATS.build(format_of(path, format))
+    blocks = expanded(blocks) if part.prefixes == "ids" else blocks
     rows, latest_s, any_block = 0, 0.0, False
     with appearing(path) as place:
         with faults_of(path):
@@ -98,6 +111,8 @@ def write(
         except BaseException:
             sink.abort()
             raise
+    if notes is not None:
+        notes += sink.notes
     return rows
 
 

@@ -9,14 +9,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from groundswell.errors import UsageError
+from groundswell.errors import DataError, UsageError
 from groundswell.formats._block_sizes import resized
 from groundswell.formats._lines import input_length
+from groundswell.formats._numbering import Numbering
 from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.table import Workload, list_column
 
 Ids = NDArray[np.int64]
 
+_BITS = 2**61 - 1
+"""Of an id as many bits are written as leave room for one more; ids that need them all are random."""
+_MOST_DENSE = 2**31
 
 
 def block_size(tokens: float, name: str) -> int:
@@ -33,12 +37,16 @@ class BlockIds:
     requests share them. Where the workload has ``prefix_blocks`` these lead, as 2·id, and the new ones are odd; if they
     are of another size, see :func:`groundswell.formats._block_sizes.resized`. Raises UsageError where neither size is a
     multiple of the other, or theirs is not known.
+
+    ``dense``: ids are 0, 1, 2, … instead, for readers that have 32 bits for them. That takes some 40 bytes of memory
+    for each id of a prefix. Raises :class:`DataError` when 32 bits are not enough.
     """
 
-    def __init__(self, block_tokens: int, metadata: Mapping[str, Any]) -> None:
+    def __init__(self, block_tokens: int, metadata: Mapping[str, Any], *, dense: bool = False) -> None:
         self.block_tokens = block_tokens
         self.prefix_tokens = metadata.get(BLOCK_SIZE_KEY)
         self.used = 0
+        self._numbering = Numbering() if dense else None
 
     def of(self, block: Workload) -> pl.Series:
         """A list of ids a row."""
@@ -77,9 +85,19 @@ class BlockIds:
         place = _within(count)  # of each id in its row
         leads = place < np.repeat(kept, count)
         ids = np.empty(place.size, np.int64)
-        ids[leads] = 2 * given
-        ids[~leads] = 2 * (self.used + np.arange(place.size - int(kept.sum()))) + 1
-        self.used += place.size - int(kept.sum())
+        new = place.size - int(kept.sum())
+        if self._numbering is None:
+            ids[leads] = 2 * (given & _BITS)
+            ids[~leads] = 2 * (self.used + np.arange(new)) + 1
+        else:
+            ids[leads] = self._numbering.of(given)
+            ids[~leads] = self._numbering.fresh(new)
+            if self._numbering.given > _MOST_DENSE:
+                raise DataError(
+                    f"the workload has more than {_MOST_DENSE:,} different blocks of {self.block_tokens} tokens, for "
+                    "which this format's ids have no room; write less of it, or larger blocks"
+                )
+        self.used += new
         return ids
 
 

@@ -59,12 +59,12 @@ def id_range(head: Head) -> tuple[float, float]:
     return block_range(head.first, "input_length", "hash_ids")
 
 
-def block_tokens(head: Head, usual: int) -> tuple[int, tuple[str, ...]]:
+def block_tokens(head: Head, usual: int, length: str = "input_length") -> tuple[int, tuple[str, ...]]:
     """The size of the blocks that ``hash_ids`` stand for, and what to say of it.
 
     It is ``usual`` if the rows allow it, else 512, 16 or the smallest power of two that they allow.
     """
-    low, high = id_range(head)
+    low, high = block_range(head.first, length, "hash_ids")
     size = usual_size(low, high, usual)
     if size is not None:
         return size, ()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Prefixes, Sink
 from groundswell.formats._clock import unix_start
 from groundswell.formats._kept import DATES
 from groundswell.formats._lines import CsvLines, input_length
@@ -31,6 +31,7 @@ class Azure:
         "# with load: {type: trace_replay, trace: {file: trace.csv, format: AzurePublicDataset}}"
     )
     keeps: ClassVar[tuple[str, ...]] = (DATES,)
+    prefixes: ClassVar[Prefixes] = "none"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:

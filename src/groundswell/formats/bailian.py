@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from groundswell.formats import FORMATS, Sink, _timed_trace
+from groundswell.formats import FORMATS, Prefixes, Sink, _timed_trace
 from groundswell.formats._blocks import BlockIds, block_size
 from groundswell.formats._json_values import is_json, turn_number
 from groundswell.formats._lines import JsonLines, input_length, second
@@ -48,6 +48,7 @@ class Bailian:
         "--fixed-schedule"
     )
     keeps: ClassVar[tuple[str, ...]] = ("client", "conversation", "turn", "prefix_blocks")
+    prefixes: ClassVar[Prefixes] = "ids"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def __post_init__(self) -> None:

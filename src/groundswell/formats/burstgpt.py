@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Prefixes, Sink
 from groundswell.formats._ids import id_numbers
 from groundswell.formats._lines import CsvLines, input_length, second
 from groundswell.formats.layout import Head, Layout
@@ -42,6 +42,7 @@ class BurstGpt:
     reader: ClassVar[str] = "vLLM's `bench serve` (lengths), AIPerf"
     command: ClassVar[str] = "vllm bench serve --dataset-name burstgpt --dataset-path trace.csv --num-prompts ROWS"
     keeps: ClassVar[tuple[str, ...]] = ("client", "conversation", "turn", "model", "failed")
+    prefixes: ClassVar[Prefixes] = "none"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs", "lengths of failed replies")
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Prefixes, Sink
 from groundswell.formats._kept import DATES, all_but
 from groundswell.formats._lines import CsvLines
 from groundswell.formats.layout import Head, Layout
@@ -26,6 +26,7 @@ class Csv:
     reader: ClassVar[str] = "spreadsheets, anything that reads CSV"
     command: ClassVar[str] = "duckdb -c \"select client, count(*) from 'trace.csv' group by client\""
     keeps: ClassVar[tuple[str, ...]] = all_but(DATES, "prefix_blocks")
+    prefixes: ClassVar[Prefixes] = "none"
     coarser: ClassVar[tuple[str, ...]] = ("where it comes from", "clients that sent nothing", "the size of each item")
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
@@ -51,6 +52,6 @@ def _rows(block: Workload) -> pl.DataFrame:
                 pl.col(name).list.len().alias(f"{kind}_count"),
                 pl.col(name).list.sum().alias(f"{kind}_total_tokens"),
             ]
-        elif name != "prefix_blocks":
+        elif name not in ("prefix_blocks", "prefix_runs"):
             columns.append(pl.col(name))
     return block.frame.select(columns)

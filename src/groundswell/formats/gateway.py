@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from groundswell.errors import UsageError
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Prefixes, Sink
 from groundswell.formats import _gateway_names as names
 from groundswell.formats._clock import dates
 from groundswell.formats._ids import KEYS, id_numbers, key_names
@@ -54,6 +54,7 @@ class Gateway:
     reader: ClassVar[str] = "what reads the logs of OpenAI-style gateways"
     command: ClassVar[str] = "jq -s 'map(.usage.completion_tokens) | add' trace.jsonl"
     keeps: ClassVar[tuple[str, ...]] = all_but("turn", "think_s", "video_tokens", "prefix_blocks")
+    prefixes: ClassVar[Prefixes] = "none"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs", "the size of each image and audio")
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:

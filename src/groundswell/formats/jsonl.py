@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Prefixes, Sink
 from groundswell.formats._kept import DATES, all_but
 from groundswell.formats._lines import JsonLines
 from groundswell.formats.layout import Head, Layout
@@ -23,6 +23,7 @@ class Jsonl:
     reader: ClassVar[str] = "anything that reads JSON"
     command: ClassVar[str] = "jq -s 'map(.output_tokens) | add' trace.jsonl"
     keeps: ClassVar[tuple[str, ...]] = all_but(DATES)
+    prefixes: ClassVar[Prefixes] = "ids"
     coarser: ClassVar[tuple[str, ...]] = ("where it comes from", "clients that sent nothing")
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from groundswell.formats import FORMATS, Sink, _timed_trace
+from groundswell.formats import FORMATS, Prefixes, Sink, _timed_trace
 from groundswell.formats._blocks import BlockIds, block_size
 from groundswell.formats._lines import JsonLines, input_length
 from groundswell.formats.layout import Head, Layout
@@ -35,6 +35,7 @@ class Mooncake:
         "--use-trace-timestamps --mooncake-num-rounds 1"
     )
     keeps: ClassVar[tuple[str, ...]] = ("prefix_blocks",)
+    prefixes: ClassVar[Prefixes] = "ids"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 ms",)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from groundswell.errors import UsageError
-from groundswell.formats import FORMATS, Sink, _spans
+from groundswell.formats import FORMATS, Prefixes, Sink, _spans
 from groundswell.formats._clock import dates
 from groundswell.formats._ids import id_numbers
 from groundswell.formats._json_values import instants, is_json, tokens
@@ -52,6 +52,7 @@ class Otel:
     reader: ClassVar[str] = "what reads OpenTelemetry's spans as JSON"
     command: ClassVar[str] = "jq -s 'map(.attributes[\"gen_ai.usage.output_tokens\"]) | add' trace.jsonl"
     keeps: ClassVar[tuple[str, ...]] = (DATES, "client", "conversation", "model", "failed", "reason_tokens")
+    prefixes: ClassVar[Prefixes] = "none"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:

@@ -14,7 +14,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from groundswell.errors import DataError
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Prefixes, Sink
 from groundswell.formats._kept import EVERYTHING
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.mapped import mapped, ours
@@ -32,6 +32,7 @@ class Parquet:
     reader: ClassVar[str] = "groundswell, polars, pandas, DuckDB"
     command: ClassVar[str] = "duckdb -c \"select client, count(*) from 'trace.parquet' group by client\""
     keeps: ClassVar[tuple[str, ...]] = EVERYTHING
+    prefixes: ClassVar[Prefixes] = "runs"
     coarser: ClassVar[tuple[str, ...]] = ()
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:
@@ -57,6 +58,7 @@ class ParquetSink:
 
     def __init__(self, place: Path, metadata: Mapping[str, Any]) -> None:
         self.place = place
+        self.notes: list[str] = []
         self.metadata = parquet_metadata(metadata)
         self.schema: pl.Schema | None = None
         self.waiting: queue.Queue[pl.DataFrame | None] = queue.Queue(_AHEAD)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from groundswell.errors import UsageError
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Prefixes, Sink
 from groundswell.formats._lines import CsvLines, second
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import need, shown_columns
@@ -35,6 +35,7 @@ class ServeGen:
     reader: ClassVar[str] = "scripts for ServeGen's `workload.csv`"
     command: ClassVar[str] = "python -c \"import csv; print(len(list(csv.DictReader(open('trace.csv')))))\""
     keeps: ClassVar[tuple[str, ...]] = ("reason_tokens", *ITEM_COLUMNS)
+    prefixes: ClassVar[Prefixes] = "none"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:

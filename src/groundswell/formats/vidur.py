@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from groundswell.formats import FORMATS, Sink
+from groundswell.formats import FORMATS, Prefixes, Sink
 from groundswell.formats._lines import CsvLines, input_length, second
 from groundswell.formats.layout import Head, Layout
 from groundswell.formats.layout.columns import need
@@ -29,6 +29,7 @@ class Vidur:
         "--trace_request_generator_config_max_tokens 131072"
     )
     keeps: ClassVar[tuple[str, ...]] = ()
+    prefixes: ClassVar[Prefixes] = "none"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def open(self, place: Path, metadata: Mapping[str, Any]) -> Sink:

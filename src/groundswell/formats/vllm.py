@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from groundswell.formats import FORMATS, Sink, _timed_trace
+from groundswell.formats import FORMATS, Prefixes, Sink, _timed_trace
 from groundswell.formats._blocks import BlockIds, block_size
 from groundswell.formats._lines import JsonLines, input_length, second
 from groundswell.formats.layout import Head, Layout
@@ -32,6 +32,7 @@ class Vllm:
         "--dataset-path trace.jsonl --num-prompts ROWS"
     )
     keeps: ClassVar[tuple[str, ...]] = ("prefix_blocks",)
+    prefixes: ClassVar[Prefixes] = "ids"
     coarser: ClassVar[tuple[str, ...]] = ("times below 1 µs",)
 
     def __post_init__(self) -> None:

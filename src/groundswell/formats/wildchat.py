@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NoReturn
 import polars as pl
 
 from groundswell.errors import UsageError
-from groundswell.formats import FORMATS
+from groundswell.formats import FORMATS, Prefixes
 from groundswell.formats._ids import id_numbers
 from groundswell.formats._json_values import (
     check_chars_per_token,
@@ -52,6 +52,7 @@ class Wildchat:
     reader: ClassVar[str] = "read only"
     command: ClassVar[str] = "groundswell convert wildchat.jsonl trace.parquet"
     keeps: ClassVar[tuple[str, ...]] = EVERYTHING
+    prefixes: ClassVar[Prefixes] = "none"
     coarser: ClassVar[tuple[str, ...]] = ("is not written, as groundswell makes no prompts",)
 
     def __post_init__(self) -> None:
