@@ -6,8 +6,11 @@ import errno
 import resource
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -17,9 +20,10 @@ from hypothesis import strategies as st
 
 from groundswell import formats
 from groundswell.errors import DataError, OutputError, UsageError
-from groundswell.formats.reading import OutOfOrderError, Trace, in_order, lines, order, read
-from groundswell.formats.reading.ahead import ahead
+from groundswell.formats.reading import OutOfOrderError, Trace, in_order, lines, order, read, roster
+from groundswell.formats.reading.ahead import ahead, worked_ahead
 from groundswell.formats.reading.lines import pieces, record_bounds
+from groundswell.formats.reading.roster import NAMELESS, Roster
 from groundswell.formats.reading.ticks import tick_of
 from traces import HEADER, read_text, rows_of, saved
 from workloads import WRITTEN, random_workload
@@ -178,6 +182,103 @@ def test_what_fails_while_reading_ahead_is_raised_in_turn() -> None:
     with pytest.raises(DataError, match="three"):
         got.extend(ahead(items()))
     assert got == [1, 2]
+
+
+def test_items_worked_on_ahead_come_in_order_however_long_each_takes() -> None:
+    def slowly(item: int) -> int:
+        time.sleep(0.01 if item % 3 == 0 else 0.0)
+        return item * item
+
+    assert list(worked_ahead(range(30), slowly)) == [(item, item * item) for item in range(30)]
+
+
+@pytest.mark.parametrize("where", ["item", "work"])
+def test_what_fails_while_working_ahead_is_raised_behind_what_came_before(where: str) -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        if where == "item":
+            raise DataError("five")
+        yield 5
+
+    def work(item: int) -> int:
+        if item == 5:
+            raise DataError("five")
+        return item
+
+    got: list[tuple[int, int]] = []
+    with pytest.raises(DataError, match="five"):
+        got.extend(worked_ahead(items(), work))
+    assert got == [(item, item) for item in range(5)]
+
+
+def test_what_works_ahead_ends_when_it_is_closed() -> None:
+    begun: list[int] = []
+    working = worked_ahead(iter(range(1000)), begun.append)
+    next(working)
+    working.close()
+    assert len(begun) < 10
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("reading")]
+
+
+def test_a_number_too_fine_is_told_in_the_same_words_wherever_pieces_are_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"{i},a,{i},2" for i in range(200)]
+    rows[20], rows[60], rows[199] = "20,a,20.0,2", "60,a,60.5,2", "199,a,199.25,2"
+    path = saved(tmp_path, HEADER + "\n".join(rows) + "\n")
+    said = set()
+    for size in (2**22, 100, 150, 100, 150, 100):
+        monkeypatch.setattr(lines, "PIECE_BYTES", size)
+        trace = read(path, bad_rows="skip")
+        assert len(rows_of(trace)) == 198
+        assert [line for line, _ in trace.reading.first_skipped] == [62, 201]
+        if size < 2**22:
+            said.add(trace.reading.first_skipped)
+    assert len(said) == 1
+
+
+# Names.
+
+
+def _numbered(names: list[str | None], parts: int) -> tuple[list[int], list[str], int]:
+    """The numbers of names told in parts, what each number stands for, and how many rows had none."""
+    book = Roster()
+    size = -(-len(names) // parts)
+    codes = pl.concat(
+        [
+            book.codes(pl.Series(part, dtype=pl.String), len(part))
+            for part in (names[i : i + size] for i in range(0, len(names), size))
+        ]
+    )
+    column = book.column(codes)
+    assert column.cast(pl.String).to_list() == [NAMELESS if name is None else name for name in names]
+    return codes.to_list(), list(cast(pl.Enum, column.dtype).categories), book.nameless
+
+
+@pytest.mark.parametrize("hash_of", ["polars'", "one for all", "one of three"])
+@given(st.lists(st.none() | st.text(max_size=3), min_size=1, max_size=40), st.integers(1, 4), st.integers(1, 9))
+def test_names_are_numbered_as_they_turn_up_even_if_they_share_a_hash(
+    hash_of: str, names: list[str | None], parts: int, rows: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roster, "_PART_ROWS", rows)
+        if hash_of != "polars'":
+            of = 1 if hash_of == "one for all" else 3
+            patch.setattr(roster, "_hash_of", lambda names: names.str.len_bytes().cast(pl.UInt64).to_numpy() % of)
+        codes, known, nameless = _numbered(names, parts)
+    shown = [NAMELESS if name is None else name for name in names]
+    assert [known[code] for code in codes] == shown
+    assert sorted(known) == sorted(set(shown))
+    assert nameless == names.count(None)
+    if hash_of == "polars'":
+        assert known == list(dict.fromkeys(shown))
+
+
+def test_more_names_than_there_was_room_for_keep_their_numbers() -> None:
+    names = [f"user-{i * i % 40_009}" for i in range(60_000)]
+    codes, known, _ = _numbered([*names, *names], 7)
+    assert known == list(dict.fromkeys(names))
+    assert codes[:60_000] == codes[60_000:]
 
 
 # Ticks.

@@ -16,6 +16,9 @@ from groundswell.clients.servegen import read_servegen
 from groundswell.compose import compose
 from groundswell.fidelity import compare
 from groundswell.fit import fit_pool
+from groundswell.formats import write
+from groundswell.formats.reading import read
+from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.summary import Summary
 from groundswell.table import Workload
 
@@ -38,6 +41,8 @@ def warm() -> None:
             for block in compose(pool, counts=counts, joint=joint, block_rows=1_000):  # parts of a window, too
                 Summary.of(block)
     whole = everything()
+    with TemporaryDirectory() as folder:
+        _read_back(whole, Path(folder))
     halves = [Workload(whole.frame[:500]), Workload(whole.frame[500:])]
     characterize(halves)
     characterize([Workload(half.frame.drop("conversation")) for half in halves])  # found by their prefixes then
@@ -63,6 +68,15 @@ def everything() -> Workload:
             failed=pl.Series(tokens[3] % 10 == 0),
         )
     )
+
+
+def _read_back(workload: Workload, folder: Path) -> None:
+    """Write requests, told in ticks and with blocks made smaller and larger, and read them: dates, ids, line ends."""
+    ticked = workload.frame.with_columns((pl.col("arrival_s") / 10.0).floor() * 10.0)
+    told, metadata = Workload(ticked), {BLOCK_SIZE_KEY: 512}
+    for name in ("csv", "azure", "aiperf", "mooncake:block_tokens=256", "mooncake:block_tokens=1024"):
+        write([told], folder / "trace", name, metadata)
+        list(read(folder / "trace", name.partition(":")[0], dequantise=True))
 
 
 def _read(folder: Path) -> None:

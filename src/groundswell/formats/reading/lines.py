@@ -61,7 +61,10 @@ def pieces(file: IO[bytes], path: Path, line: int, *, quoted: bool, header: byte
     ``quoted``: a line end between quotes is part of a value. Raises DataError for a line that is too long, so no more
     than that is ever held.
     """
-    buffer = bytearray(PIECE_BYTES)  # the same memory each time: new memory costs as much as filling it
+    # New memory costs as much as filling it, so the same is read into each time. The C library gives what is freed back
+    # at once, unless a larger block has been: then it keeps it for the next piece.
+    bytes(4 * PIECE_BYTES)
+    buffer = bytearray(PIECE_BYTES)
     view = memoryview(buffer)
     rest: list[bytes] = []
     held, odd = 0, False

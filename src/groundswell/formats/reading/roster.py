@@ -111,7 +111,7 @@ def _parts(names: pl.Series) -> Iterator[pl.Series]:
 
 
 def _hash_of(names: pl.Series) -> Words:
-    return names.hash().to_numpy()
+    return names.hash().rechunk().to_numpy()  # of several chunks they would be an array of another type to compile for
 
 
 @compiled
