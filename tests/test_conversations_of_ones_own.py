@@ -16,12 +16,13 @@ from groundswell.errors import DataError, UsageError
 from groundswell.lengths import LENGTHS, atoms, length_of
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "conversations.toml"
-PLAIN = {"input_tokens": "lognormal:mean=800,cv=1", "output_tokens": 200}
+PLAIN: dict[str, Any] = {"input_tokens": "lognormal:mean=800,cv=1", "output_tokens": 200}
 TALK: dict[str, Any] = {"turns": "exponential:mean=3", "think_ms": 1500, "new_tokens": 60}
 
 
 def table(pool: Any, field: str) -> tuple[Any, Any]:
-    return pool.lengths.table(int(pool.table[0, 0, pool.fields.index(field)]))
+    values, probabilities = pool.lengths.table(int(pool.table[0, 0, pool.fields.index(field)]))
+    return values, probabilities
 
 
 def test_a_client_states_its_conversations_as_fields() -> None:
@@ -124,7 +125,13 @@ GOOD = HEAD + (
 
 def test_a_file_states_conversations_in_tables_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "clients.toml").write_text(GOOD)
-    lengths = {"input_tokens": 800, "output_tokens": 200, "turns": 3, "think_ms": 1500, "new_tokens": 60}
+    lengths: dict[str, Any] = {
+        "input_tokens": 800,
+        "output_tokens": 200,
+        "turns": 3,
+        "think_ms": 1500,
+        "new_tokens": 60,
+    }
     shared = {"regenerate": 0.05, "shared_tokens": "templates:count=3,tokens=400,share=0.5"}
     assert clients_of(tmp_path / "clients.toml") == [Client("chat", 2.0, "poisson", {**lengths, **shared})]
 

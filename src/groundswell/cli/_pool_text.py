@@ -57,6 +57,7 @@ def _overview(pool: ClientPool) -> str:
             ),
             *([("top clients", top)] if top else []),
             ("arrivals", _families(pool)),
+            *_conversations(pool),
         ]
     )
 
@@ -67,6 +68,26 @@ def _covered(pool: ClientPool) -> list[tuple[str, str]]:
     if end_s - begin_s >= pool.span_s * _NEARLY_ALL:
         return []
     return [("covered", f"{show_duration(end_s - begin_s)} from {show_duration(begin_s)}, rates are of this time")]
+
+
+def _conversations(pool: ClientPool) -> list[tuple[str, str]]:
+    """Who converses, and in how many requests; nothing where nobody does."""
+    talks = pool.converses
+    if not talks.any():
+        return []
+    rate = pool.mean_rate_per_s
+    some = f"{int(talks.sum()):,} of {len(pool):,} clients, {_percent(rate[talks].sum(), rate.sum())} of requests"
+    parts = ["all clients" if talks.all() else some]
+    if "turns" in pool.fields:
+        turns = pool.mean_length("turns")
+        known = np.isfinite(turns) & (rate > 0)
+        if known.any():
+            begun = (rate[known] / turns[known]).sum()
+            parts.append(f"{number(rate[known].sum() / begun)} requests each")
+    if pool.sessions is not None and len(pool.sessions):
+        held = pool.sessions
+        parts.append(f"{show_count(len(held))} kept whole, {number(held.requests / len(held))} requests each")
+    return [("conversations", "; ".join(parts))]
 
 
 def _families(pool: ClientPool) -> str:

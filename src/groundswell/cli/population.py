@@ -44,8 +44,10 @@ def fit(
     credit: Annotated[str | None, option("Where the pool came from and its licence, kept in the file.", "TEXT")] = None,
 ) -> None:
     """Fit a population to a pool; write a .toml file."""
+    from groundswell.cli._print import note
     from groundswell.clients.source import open_source
     from groundswell.population import fit_population
+    from groundswell.population.fit import left_out
     from groundswell.whole_file import appearing
 
     if output.suffix != ".toml":
@@ -53,6 +55,8 @@ def fit(
     pool = open_source(source)
     said = [*(["--name", name] if name else []), *(["--credit", credit] if credit else [])]
     command = shlex.join(["groundswell", "population", "fit", source, "-o", output.name, *said])
+    for remark in left_out(pool):
+        note(remark)
     law = fit_population(pool, name=name or output.stem, command=command, source=credit or "")
     with appearing(output) as place:
         law.save(place)

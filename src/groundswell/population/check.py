@@ -14,6 +14,7 @@ SHAPE_SIZE = 11
 CELLS = 9
 _FIELDS = ("input_tokens", "output_tokens")
 _LARGEST_CV = 1000.0
+_LARGEST_TOKENS = 2**24
 
 
 def check(population: Population) -> None:
@@ -27,7 +28,9 @@ def check(population: Population) -> None:
         raise ValueError("rates.rank begins at 1 and has one rate_per_s for each rank")
     if not all(isfinite(rate) and rate > 0 for rate in rates.rate_per_s):
         raise ValueError("rates.rate_per_s are numbers above 0")
-    if missing := [name for name in _FIELDS if name not in population.fields]:
+    if population.agents:
+        _check_agents(population)
+    elif missing := [name for name in _FIELDS if name not in population.fields]:
         raise ValueError(f"lengths has no field {missing[0]!r}; a population has at least {' and '.join(_FIELDS)}")
     for name, rows in population.properties().items():
         _table(name, rows, len(strata.first_rank), CELLS)
@@ -61,6 +64,29 @@ def check(population: Population) -> None:
                 )
         if not -1 < value < 1:
             raise ValueError(f"dependence.pairs: {first} and {second} have a correlation between -1 and 1, not {value}")
+
+
+def _check_agents(population: Population) -> None:
+    agents = population.agents
+    assert agents is not None  # noqa: S101
+    if population.fields or population.conversations:
+        raise ValueError("a population of agents has no lengths, counts, reasoning or conversations beside agents")
+    for name in agents.__struct_fields__:
+        value = getattr(agents, name)
+        if not isinstance(value, tuple):
+            continue
+        median, spread, most = value
+        if not (0 < median <= most and 0 <= spread <= 5 and most <= _LARGEST_TOKENS):
+            raise ValueError(
+                f"agents.{name} is a median above 0, a spread from 0 to 5 and a largest value from the median up to "
+                f"{_LARGEST_TOKENS:,}, not {median:g}, {spread:g}, {most:g}"
+            )
+    if agents.beginning_tokens[0] >= agents.first_tokens[0]:
+        raise ValueError("agents.first_tokens has a median above that of beginning_tokens, which it begins with")
+    if agents.beginning_tokens[2] >= agents.most_context_tokens:
+        raise ValueError("agents.beginning_tokens lie below most_context_tokens")
+    if agents.calls > 1 and agents.tools < agents.calls - 1:
+        raise ValueError(f"agents.tools is at least {agents.calls - 1:g}: one between each two calls")
 
 
 def _rising(name: str, values: Sequence[float]) -> None:

@@ -51,8 +51,9 @@ def slots_of(pool: ClientPool, field: str) -> Slots:
 
 
 def known_fields(pool: ClientPool) -> tuple[list[str], list[str]]:
-    """The item counts and the token fields that are anywhere above 0."""
-    found = [name for name in pool.fields if name != "reason_ratio" and _largest(pool, name) > 0]
+    """The item counts and the token fields of requests (not of conversations) that are anywhere above 0."""
+    others = ("reason_ratio", "new_tokens", "shared_tokens")
+    found = [name for name in pool.fields if name not in others and _largest(pool, name) > 0]
     counts = [name for name in found if name.endswith("_count")]
     return counts, [name for name in found if name.endswith("_tokens")]
 

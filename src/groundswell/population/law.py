@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Rows: TypeAlias = tuple[tuple[float, ...], ...]
 """A property of clients: a row for each stratum, in it the means over parts of its requests, rising."""
 
+Law: TypeAlias = tuple[float, float, float]
+"""A log-normal law: its median, the standard deviation of the log, and the largest value, to which others are cut."""
+
 RATE = "rate"
 """What a client's size within its stratum is called among the correlations."""
 
@@ -149,6 +152,68 @@ class Reasoning(Struct, frozen=True, forbid_unknown_fields=True):
     high_spread: Annotated[float, Meta(ge=0, description="and above it")]
 
 
+class Conversations(Struct, frozen=True, forbid_unknown_fields=True):
+    """Conversations: of how many turns, and what the later ones are like. All clients that converse do so alike."""
+
+    source: Annotated[str, Meta(description="where these figures are from")]
+    clients: Annotated[float, Meta(gt=0, le=1, description="share of the clients that converse")]
+    multi_turn: Annotated[
+        float, Meta(ge=0, le=1, description="share of their requests in conversations of two turns and more")
+    ]
+    turns: Annotated[float, Meta(ge=2, description="mean turns of those; two, and a geometric number more")]
+    longest: Annotated[int, Meta(ge=2, le=32_767, description="no conversation has more turns")]
+    think_median_s: Annotated[float, Meta(gt=0, description="median pause from a reply's end to the next turn, s")]
+    think_spread: Annotated[float, Meta(ge=0, le=5, description="standard deviation of its log")]
+    longest_think_s: Annotated[float, Meta(gt=0, le=16_777, description="no pause is longer, s")]
+    new_median_tokens: Annotated[float, Meta(gt=0, description="median of what a later turn adds to its context")]
+    new_spread: Annotated[float, Meta(ge=0, le=5, description="standard deviation of its log")]
+    kept: Annotated[float, Meta(ge=0, le=1, description="share of its context that a later turn keeps")] = 1.0
+    regenerated: Annotated[float, Meta(ge=0, le=1, description="share of later turns that ask again")] = 0.0
+
+
+class Agents(Struct, frozen=True, forbid_unknown_fields=True):
+    """Clients that are agents: sessions of tasks, each a loop of model calls with tools between them.
+
+    A law is its median, the standard deviation of its log, and the largest value.
+    """
+
+    source: Annotated[str, Meta(description="where these figures are from")]
+    sessions: Annotated[int, Meta(ge=1, le=10_000, description="sessions drawn for each client")]
+    beginnings: Annotated[
+        int, Meta(ge=1, le=1000, description="system prompts with their tools, shared by all clients")
+    ]
+    beginning_tokens: Annotated[Law, Meta(description="their lengths")]
+    popularity: Annotated[float, Meta(ge=0, le=20, description="the k-th is used in proportion to k to the minus this")]
+    first_tokens: Annotated[Law, Meta(description="the prompt of a session's first call, beginning and all")]
+    tasks: Annotated[
+        float, Meta(ge=1, le=1000, description="mean tasks of a session; one, and a geometric number more")
+    ]
+    calls: Annotated[float, Meta(ge=1, le=1000, description="mean model calls of a task, sub-agents' aside")]
+    calls_cv: Annotated[float, Meta(gt=0, le=20, description="their coefficient of variation (log-normal)")]
+    tools: Annotated[
+        float,
+        Meta(ge=0, description="mean tool calls of a task: one at least between two model calls, at once if more"),
+    ]
+    tool_s: Annotated[Law, Meta(description="pause while tools run, s")]
+    tool_tokens: Annotated[Law, Meta(description="what one tool call adds to the context")]
+    human_s: Annotated[Law, Meta(description="pause until a person sets the next task, s")]
+    human_tokens: Annotated[Law, Meta(description="what that adds to the context")]
+    output_tokens: Annotated[Law, Meta(description="a model call's reply")]
+    most_context_tokens: Annotated[int, Meta(ge=1000, description="a context that would be longer is compacted")]
+    compacted: Annotated[float, Meta(ge=0, le=1, description="share of steps that compact it before")]
+    compacted_tokens: Annotated[Law, Meta(description="what a compaction leaves, with the beginning")]
+    forks: Annotated[float, Meta(ge=0, le=1, description="share of steps that start sub-agents")]
+    fork_width: Annotated[
+        float, Meta(ge=1, le=16, description="mean sub-agents at once; one, and a geometric number more")
+    ]
+    fork_calls: Annotated[
+        float, Meta(ge=1, le=1000, description="mean model calls of a sub-agent, like those of a task")
+    ]
+    fork_tokens: Annotated[Law, Meta(description="what a sub-agent's first prompt has beside the beginning")]
+    return_tokens: Annotated[Law, Meta(description="what sub-agents add to their parent's context when they are done")]
+    block_tokens: Annotated[int, Meta(ge=1, description="size of a prefix block")]
+
+
 class Dependence(Struct, frozen=True, forbid_unknown_fields=True):
     """Rank correlations of a client's properties within its stratum (a Gaussian copula); all others are independent."""
 
@@ -169,9 +234,11 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
     noise: Noise
     burstiness: Burstiness
     dependence: Dependence
-    lengths: tuple[Lengths, ...]
+    lengths: tuple[Lengths, ...] = ()
     counts: tuple[Counts, ...] = ()
     reasoning: Reasoning | None = None
+    conversations: Conversations | None = None
+    agents: Agents | None = None
 
     def __post_init__(self) -> None:
         from groundswell.population.check import check
@@ -180,7 +247,7 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields its clients have lengths for."""
+        """The fields its clients have lengths for, those of conversations aside."""
         named = [*(one.field for one in self.lengths), *(one.field for one in self.counts)]
         return (*named, "reason_ratio") if self.reasoning else tuple(named)
 
@@ -238,7 +305,8 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
 
         Client ``i`` is the same whatever ``n`` is, and its windows are the same whatever part of time is asked for. The
         rates are a law's (``stated``). With as many clients as were fitted the total is the fitted pool's mean rate in
-        every period; fewer clients are its largest, more add ever smaller ones.
+        every period; fewer clients are its largest, more add ever smaller ones. Rates are of requests, whether they
+        come in conversations or not; agents come with their sessions (:class:`groundswell.clients.sessions.Sessions`).
         """
         from groundswell.population.sample import sample
 

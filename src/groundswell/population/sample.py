@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from groundswell.clients.pool import ClientPool
 from groundswell.errors import UsageError
+from groundswell.population.agents import draw_agents
+from groundswell.population.conversations import with_conversations
 from groundswell.population.deal import deal, ranked_rates
 from groundswell.population.draw_lengths import draw_lengths
 from groundswell.population.law import Population
@@ -34,7 +37,16 @@ def sample(population: Population, n: int, seed: int, span_s: float, start_s: fl
     client["activity"] = np.minimum(np.maximum(client["activity"], mean / busiest), 1.0)
     rate = rates(population, client, mean, seed, first, count)
     cv, weibull = bursts(population, client, rate, seed, first)
-    table, lengths = draw_lengths(population, client, seed, first_slot, slots)
+    fields, sessions = population.fields, None
+    origin: dict[str, Any] = {"population": population.name, "clients": n, "seed": seed}
+    if population.agents:
+        covered_s = (first * window_s, (first + count) * window_s)
+        sessions, fields, table, lengths = draw_agents(population.name, population.agents, n, seed, covered_s, slots)
+        origin["prefix_block_tokens"] = population.agents.block_tokens
+    else:
+        table, lengths = draw_lengths(population, client, seed, first_slot, slots)
+    if population.conversations:
+        fields, table, lengths = with_conversations(population.conversations, fields, table, lengths, seed)
     unknown = np.broadcast_to(np.float32(np.nan), rate.shape)
     return ClientPool(
         names=tuple(f"{population.name}-{i + 1}" for i in range(n)),
@@ -45,13 +57,14 @@ def sample(population: Population, n: int, seed: int, span_s: float, start_s: fl
         second_parameter=unknown,
         families=_FAMILIES,
         stated=np.ones(n, np.bool_),
-        fields=population.fields,
+        fields=fields,
         table=table,
         lengths=lengths,
         start_s=first * window_s,
         window_s=window_s,
         slot_s=slot_s,
-        origin={"population": population.name, "clients": n, "seed": seed},
+        origin=origin,
+        sessions=sessions,
     )
 
 

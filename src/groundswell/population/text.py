@@ -37,8 +37,8 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 def _table(head: str, value: Struct) -> str:
-    what = (type(value).__doc__ or "").strip().replace("``", "")
-    return "\n".join(["", f"# {what}", head, *(_entry(*field) for field in _fields(value))])
+    what = [line.strip().replace("``", "") for line in (type(value).__doc__ or "").strip().splitlines()]
+    return "\n".join(["", *(f"# {line}" for line in what if line), head, *(_entry(*field) for field in _fields(value))])
 
 
 def _fields(value: Struct) -> list[tuple[str, str, Any]]:
