@@ -159,10 +159,10 @@ def changed(column: str, values: list[int | None]) -> Workload:
 
 
 def test_a_turn_without_a_conversation_and_one_before_its_first_are_told() -> None:
-    with pytest.raises(DataError, match=r"^the request at 20 s is turn 2 of no conversation"):
+    with pytest.raises(DataError, match=r"^workload: the request at 20 s is turn 2 of no conversation"):
         list(rescale([changed("turn", [1, 2, 2])], 2.0))
     with pytest.raises(
-        DataError, match=r"^the request at 10 s is turn 1 of conversation 7, which began with turn 2 at 0"
+        DataError, match=r"^workload: the request at 10 s is turn 1 of conversation 7, which began with turn 2 at 0"
     ):
         list(rescale([changed("turn", [2, 1, None])], 2.0))
     assert len(whole(rescale([changed("turn", [2, 2, 1])], 2.0))) == 3  # a branch; a first turn that stands alone
@@ -170,7 +170,7 @@ def test_a_turn_without_a_conversation_and_one_before_its_first_are_told() -> No
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, np.nan, np.inf, 1e9])
 def test_a_factor_that_cannot_be_meant_is_told(factor: float) -> None:
-    with pytest.raises(UsageError, match="^a factor of "):
+    with pytest.raises(UsageError, match=r"^a factor of "):
         rescale([random_workload(5)], factor)
 
 

@@ -104,6 +104,7 @@ def rescale(
     """
     began_s = time.perf_counter()
     from groundswell import formats
+    from groundswell.cli._print import note
     from groundswell.formats.reading import in_order
     from groundswell.rescale import METHODS, Selection, Target, checked_factor
     from groundswell.units import parse_span
@@ -126,6 +127,8 @@ def rescale(
     except KeyboardInterrupt:
         raise StoppedError(f"interrupted; nothing was written to {output}") from None
     say_reading(trace)
+    if method == "itt" and not done.talks:
+        note("The trace names no conversations, so each request is one, and itt does what naive does.")
     _say(run, done, time.perf_counter() - began_s)
 
 
@@ -136,6 +139,8 @@ class _Done:
     requests: int
     covered_s: float
     factor: float
+    talks: bool
+    """Whether requests belong to conversations."""
     tally: Tally
 
 
@@ -168,8 +173,9 @@ class _Run:
             passing = tally.watch(rescale(shown, factor, self.method, self.seed))
             # What the first block tells of the trace, its second 0 for one, some formats write with their first row.
             first = list(islice(passing, 1))
+            talks = any("conversation" in block.frame.columns for block in first)
             write_workload(chain(first, passing), self.output, self.format, self._metadata(trace, factor))
-        return _Done(selected.requests, selected.covered_s, factor, tally)
+        return _Done(selected.requests, selected.covered_s, factor, talks, tally)
 
     def _metadata(self, trace: Trace, factor: float) -> dict[str, Any]:
         """What the file says of where it comes from."""

@@ -90,7 +90,9 @@ class Talks:
         filled, wrong = _follow(self.table, talk, alone, at_s, turn, start_s, last_s)
         self.filled += filled
         if wrong >= 0:
-            place = f"the request at {at_s[wrong]:g} s is turn {turn[wrong]}"
+            place = (
+                f"{block.metadata.get('source', 'workload')}: the request at {at_s[wrong]:g} s is turn {turn[wrong]}"
+            )
             if alone[wrong]:
                 raise DataError(f"{place} of no conversation: name it in the column 'conversation'")
             first = self.table[_place(self.table, talk[wrong])]["turn"]
