@@ -288,6 +288,20 @@ def test_a_recorded_client_begins_conversations_when_it_began_them() -> None:
     np.testing.assert_allclose(share.share[0], [1.0] + [0.5] * 8 + [0.0])
 
 
+def test_at_its_own_rate_each_recorded_conversation_comes_once() -> None:
+    rng = np.random.default_rng(4)
+    starts = np.sort(rng.uniform(0, 5400, 300))
+    rows = [(float(s), -1, [(0.0, 0, 0, 100 + k, 5)]) for k, s in enumerate(starts)]
+    pool = recorded(*rows)
+    rate = np.histogram(starts, np.arange(11) * 600.0)[0] / 600.0
+    pool = dataclasses.replace(pool, rate_per_s=rate[None, : pool.window_count])
+    once = composed(pool, 6000)
+    assert once.frame["input_tokens"].n_unique() == 300
+    assert len(once) == 300
+    thrice = composed(pool, 6000, rate="x3").frame["input_tokens"].value_counts()["count"]
+    assert set(thrice) <= {2, 3, 4}
+
+
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), size=st.sampled_from([1, 7, 16, 512]))
 def test_any_sessions_give_blocks_that_fit_the_prompts(seed: int, size: int) -> None:

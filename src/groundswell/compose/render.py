@@ -14,7 +14,7 @@ from groundswell.compose.parts import Placed
 from groundswell.compose.sources import LengthSource
 from groundswell.compose.talks import Talks
 from groundswell.compose.turn_rows import Begun, rows_of
-from groundswell.compose.turns import identify
+from groundswell.compose.turns import BEGUN, identify
 from groundswell.errors import UsageError
 from groundswell.table import Workload
 
@@ -112,10 +112,10 @@ class Renderer:
         prompt = field["input_tokens"].astype(np.int32)
         if self.talks is None:
             return Workload.from_columns(arrival_s, sender, self.names, prompt, output, reason, items)
-        key, slot_of = np.empty(time.size, np.uint64), np.empty(time.size, np.int64)
-        identify(placed.of, placed.number, rank, senders.key, slot, key, slot_of)
+        conversation = np.empty(time.size, BEGUN)
+        identify(placed.of, placed.number, rank, senders.key, slot, g.window[senders.window], conversation)
         begun = np.stack([prompt, output, np.zeros_like(output) if reason is None else reason])
-        turns = self.talks.unfold(sender, slot_of, key, arrival_s, self.clock_s, begun, g.duration_s)
-        first = Begun(arrival_s, sender, key, self.talks.converses[sender], items)
+        turns = self.talks.unfold(sender, conversation, arrival_s, self.clock_s, begun, g.duration_s)
+        first = Begun(arrival_s, sender, conversation["key"], self.talks.converses[sender], items)
         reasons = reason is not None or self.talks.reasons
         return rows_of(turns, first, self.names, reasons=reasons, blocks=bool(self.talks.talking.block_tokens))

@@ -14,7 +14,7 @@ from groundswell.clients import ClientPool
 from groundswell.clients.sessions import Sessions
 from groundswell.compose import turns as kernels
 from groundswell.compose.turn_rows import Turns
-from groundswell.compose.turns import ALONE, RECORDED, STATED
+from groundswell.compose.turns import ALONE, DEALT, RECORDED, STATED
 from groundswell.errors import UsageError
 from groundswell.service import TPOT_S, TTFT_S
 
@@ -92,7 +92,8 @@ class Talks:
     def kind(self) -> NDArray[np.int64]:
         """How each client converses, shape [C]."""
         stated = (self.law[:, :, 0] >= 0).any(axis=1)
-        return np.where(np.diff(self.sessions.first) > 0, RECORDED, np.where(stated, STATED, ALONE))
+        whole = np.where(self.pool.stated, DEALT, RECORDED)
+        return np.where(np.diff(self.sessions.first) > 0, whole, np.where(stated, STATED, ALONE))
 
     @cached_property
     def converses(self) -> NDArray[np.bool_]:
@@ -120,8 +121,8 @@ class Talks:
             known = sent > 0
             whole = begun.sum(axis=1, keepdims=True) / np.maximum(sent.sum(axis=1, keepdims=True), 1.0)
             recorded = self.kind == RECORDED
-            local = known & ~pool.stated[:, None]
-            out[recorded] = np.where(local, begun / np.where(known, sent, 1.0), whole)[recorded]
+            out[recorded] = np.where(known, begun / np.where(known, sent, 1.0), whole)[recorded]
+            out[self.kind == DEALT] = whole[self.kind == DEALT]
         return out
 
     @property
@@ -137,7 +138,7 @@ class Talks:
         shape = pool.rate_per_s.shape
         counts = []
         for time_s, client in ((sessions.start_s, sessions.client), (at_s, np.repeat(sessions.client, requests))):
-            window = np.floor((time_s - pool.start_s) / pool.window_s).astype(np.int64)
+            window = self._window_of(time_s)
             inside = (window >= 0) & (window < shape[1])
             cell = client[inside] * shape[1] + window[inside]
             counts.append(np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64))
@@ -151,27 +152,30 @@ class Talks:
         middle = (np.arange(_TRIED) + 0.5) / _TRIED
         client = np.searchsorted(np.cumsum(begins) / begins.sum(), middle).clip(0, begins.size - 1).astype(np.uint32)
         busiest = self.pool.slot_rate.argmax(axis=1)[client]
-        key = words(stream_keys(self.seed, ("warm",), "talks"), np.arange(_TRIED))
+        tried = np.zeros(_TRIED, kernels.BEGUN)
+        tried["key"] = words(stream_keys(self.seed, ("warm",), "talks"), np.arange(_TRIED))
+        tried["slot"], tried["window"] = busiest, -1
         length = np.zeros((3, _TRIED), np.int32)
         length[1] = 1
-        made = self.unfold(client, busiest, key, np.zeros(_TRIED), self.pool.start_s, length, _LONGEST_S)
+        made = self.unfold(client, tried, np.zeros(_TRIED), self.pool.start_s, length, _LONGEST_S)
         later = made.arrival_s[made.turn > 1]
         return float(np.quantile(later, 1.0 - _LATE)) if later.size else 0.0
 
     def unfold(
-        self, client: NDArray[np.uint32], slot: Ints, key: NDArray[np.uint64], at_s: Floats, clock_s: float,
+        self, client: NDArray[np.uint32], conversation: NDArray[np.void], at_s: Floats, clock_s: float,
         begun: NDArray[np.int32], end_s: float,
     ) -> Turns:  # fmt: skip
-        """The turns before ``end_s`` of the conversations that begin ``at_s`` with the requests ``begun`` ([3, rows]:
-        input, output, reasoning). ``clock_s`` is what the pool's clock shows at 0 s.
+        """The turns before ``end_s`` of each ``conversation`` (:data:`turns.BEGUN`) that begins ``at_s`` with the
+        request ``begun`` ([3, rows]: input, output, reasoning). ``clock_s`` is the pool's clock at 0 s.
         """
         talking, sessions, tables = self.talking, self.sessions, self.pool.lengths
-        law = self.law[client, slot]
+        key = np.ascontiguousarray(conversation["key"])
+        law = self.law[client, conversation["slot"]]
         drawing = (tables.first, tables.value, tables.threshold, *tables.guide)
         recorded, turns = np.empty(client.size, np.int64), np.empty(client.size, np.int64)
         kernels.shapes(
-            self.kind, client, key, at_s + clock_s, law, drawing,
-            sessions.first, self._near, sessions.start_s, sessions.edge, recorded, turns,
+            self.kind, client, conversation, at_s + clock_s, law, drawing,
+            sessions.first, self._near, sessions.start_s, sessions.edge, self._edge_s, self._shuffled, recorded, turns,
         )  # fmt: skip
         common, room, base_id = self._beginnings(client, key, law, drawing, recorded)
         total = int(turns.sum())
@@ -205,10 +209,26 @@ class Talks:
         return common, room, base_id.astype(np.int64)
 
     @cached_property
+    def _edge_s(self) -> Floats:
+        """Where the pool's windows begin, and the last one ends, shape [W + 1]."""
+        return self.pool.start_s + self.pool.window_s * np.arange(self.pool.window_count + 1)
+
+    def _window_of(self, time_s: Floats) -> Ints:
+        return np.searchsorted(self._edge_s, time_s, side="right") - 1
+
+    @cached_property
+    def _shuffled(self) -> Ints:
+        """The recorded conversations, those of a client and window in random order."""
+        sessions = self.sessions
+        own = np.arange(len(sessions)) - np.repeat(sessions.first[:-1], np.diff(sessions.first))
+        keys = stream_keys(self.seed, self.pool.names, "shapes") if len(sessions) else np.empty(0, np.uint64)
+        return np.lexsort((words(keys[sessions.client], own), self._window_of(sessions.start_s), sessions.client))
+
+    @cached_property
     def _near(self) -> Ints:
         """From how many conversations about its time each client's next one takes its shape: all, for a law."""
         held = np.diff(self.sessions.first)
-        return np.where(self.pool.stated, held, np.minimum(held, _NEAR))
+        return np.where(self.kind == DEALT, held, np.minimum(held, _NEAR))
 
     @cached_property
     def _shared_keys(self) -> NDArray[np.uint64]:
@@ -245,7 +265,8 @@ class Talks:
             first = sessions.input_tokens[sessions.edge[:-1]]
             recorded = np.full(len(self.pool), np.inf)
             np.minimum.at(recorded, sessions.client, first)
-            least[self.kind == RECORDED] = recorded[self.kind == RECORDED]
+            whole = np.isin(self.kind, (RECORDED, DEALT))
+            least[whole] = recorded[whole]
         beyond = least > most
         if beyond.any():
             c = int(beyond.argmax())

@@ -9,11 +9,16 @@ import numpy as np
 from groundswell.chance import compiled, mix, uniform_of, word_at
 from groundswell.length_tables import draw
 
-ALONE, STATED, RECORDED = 0, 1, 2
-"""Kinds of client: one that does not converse, one whose conversations are laws, one whose were recorded."""
+ALONE, STATED, RECORDED, DEALT = range(4)
+"""Kinds of client: one that does not converse; one whose conversations are laws; one whose were recorded; and one that
+has whole conversations too, but of no time, as its rates are a law.
+"""
 
 TURNS, THINK, NEW, KEPT, AGAIN, SHARED, OUTPUT, REASON = range(8)
 """Columns of a client's laws: what a conversation's words are drawn into."""
+
+BEGUN = np.dtype([("key", np.uint64), ("slot", np.int64), ("window", np.int64), ("number", np.int64)])
+"""A conversation that begins; its window is -1 where it is none of the pool's."""
 
 _SALT = np.uint64(0xD1B54A32D192ED03)
 _BASE, _PARTIAL = np.uint64(8), np.uint64(9)  # words of a turn, beside those of its fields
@@ -21,12 +26,15 @@ _TWO = np.uint64(2)
 
 
 @compiled
-def identify(of: Any, number: Any, rank: Any, key: Any, slot: Any, key_of: Any, slot_of: Any) -> None:
-    """The key of the conversation that each placed request would begin, and the slot it lies in, where its row is."""
+def identify(of: Any, number: Any, rank: Any, key: Any, slot: Any, window: Any, conversation: Any) -> None:
+    """The ``conversation`` that each placed request would begin, where its row is: its key, the slot and the pool's
+    window it lies in, and its number among its client's there.
+    """
     for i in range(of.size):
         p, to = of[i], rank[i]
-        key_of[to] = mix(word_at(key[p], np.uint64(number[i]) * np.uint64(16)) ^ _SALT)
-        slot_of[to] = slot[p]
+        conversation[to]["key"] = mix(word_at(key[p], np.uint64(number[i]) * np.uint64(16)) ^ _SALT)
+        conversation[to]["slot"], conversation[to]["window"] = slot[p], window[p]
+        conversation[to]["number"] = number[i]
 
 
 @compiled
@@ -46,24 +54,34 @@ def _drawn(key: Any, turn: Any, field: Any, law: Any, missing: Any, tables: Any)
 
 @compiled
 def shapes(
-    kind: Any, client: Any, key: Any, at_s: Any, law: Any, tables: Any, first: Any, near: Any, start_s: Any, edge: Any,
-    recorded: Any, turns: Any,
+    kind: Any, client: Any, begun: Any, at_s: Any, law: Any, tables: Any, first: Any, near: Any, start_s: Any,
+    edge: Any, window_s: Any, shuffled: Any, recorded: Any, turns: Any,
 ) -> None:  # fmt: skip
     """How many ``turns`` each conversation has, and the number of the ``recorded`` one whose shape it takes.
 
-    That is one of the ``near[c]`` that client c began at about that time.
+    The conversations of a window take the shapes of those that its client began there, each as often as the others:
+    in the order ``shuffled``, and from its front again. Where there are none, or no window, it is one of the
+    ``near[c]`` that client c began at about that time.
     """
     for i in range(client.size):
         c = client[i]
         recorded[i] = -1
         turns[i] = 1
         if kind[c] == STATED:
-            turns[i] = max(np.int64(_drawn(key[i], 0, TURNS, law[i], 1.0, tables)), 1)
-        elif kind[c] == RECORDED:
-            low, high = first[c], first[c + 1]
-            middle = low + np.searchsorted(start_s[low:high], at_s[i])
-            begin = min(max(middle - near[c] // 2, low), high - near[c])
-            recorded[i] = begin + np.int64(uniform_of(_word(key[i], 0, TURNS)) * near[c])
+            turns[i] = max(np.int64(_drawn(begun[i]["key"], 0, TURNS, law[i], 1.0, tables)), 1)
+        elif kind[c] != ALONE:
+            starts = start_s[first[c] : first[c + 1]]
+            w = begun[i]["window"] if kind[c] == RECORDED else -1
+            low, high = 0, 0
+            if w >= 0:
+                low, high = np.searchsorted(starts, window_s[w]), np.searchsorted(starts, window_s[w + 1])
+            if low < high:
+                recorded[i] = shuffled[first[c] + low + begun[i]["number"] % (high - low)]
+            else:
+                middle = np.searchsorted(starts, at_s[i])
+                begin = min(max(middle - near[c] // 2, 0), starts.size - near[c])
+                one = np.int64(uniform_of(_word(begun[i]["key"], 0, TURNS)) * near[c])
+                recorded[i] = first[c] + begin + one
             turns[i] = edge[recorded[i] + 1] - edge[recorded[i]]
 
 
