@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +177,27 @@ def test_the_example_holds_a_chat_readers_of_documents_and_agents() -> None:
     assert probabilities.max() == pytest.approx(0.37, abs=0.005)  # as its comment says
     assert pool.mean_length("turns")[chat] == pytest.approx(1.86)
     assert pool.mean_length("think_ms")[agent] == pytest.approx(0.9 * 4000 + 0.1 * 180_000, rel=0.02)
+
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "conversations.md").read_text("utf-8")
+
+
+def test_the_pages_client_is_the_same_in_a_file_and_in_python(tmp_path: Path) -> None:
+    blocks = re.findall(r"```(toml|python)\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "page.toml").write_text(next(text for kind, text in blocks if kind == "toml"))
+    stated = clients_of(tmp_path / "page.toml")[0]
+    names: dict[str, Any] = {}
+    exec(next(text for kind, text in blocks if kind == "python"), names)  # noqa: S102
+    chat = names["chat"]
+    assert isinstance(stated, Client)
+    assert stated.lengths["shared_tokens"] == chat.lengths["shared_tokens"]
+    assert stated.lengths["regenerate"] == chat.lengths["regenerate"]
+    assert set(stated.lengths) == set(chat.lengths)
+    assert names["pool"].converses.all()
+
+
+@pytest.mark.parametrize("table", ["conversation", "prefix"])
+def test_the_page_has_a_row_for_every_key(table: str) -> None:
+    section = PAGE.split(f"| `[client.{table}]` | |")[1].split("\n\n")[0]
+    made = {"conversation": conversation, "prefix": prefix}[table]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(inspect.signature(made).parameters)
