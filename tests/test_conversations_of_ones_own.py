@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_a_file_states_conversations_in_tables_of_their_own(tmp_path: Path) -> N
         "think_ms": 1500,
         "new_tokens": 60,
     }
-    shared = {"regenerate": 0.05, "shared_tokens": "templates:count=3,tokens=400,share=0.5"}
+    shared: dict[str, Any] = {"regenerate": 0.05, "shared_tokens": "templates:count=3,tokens=400,share=0.5"}
     assert clients_of(tmp_path / "clients.toml") == [Client("chat", 2.0, "poisson", {**lengths, **shared})]
 
 
@@ -199,5 +200,5 @@ def test_the_pages_client_is_the_same_in_a_file_and_in_python(tmp_path: Path) ->
 @pytest.mark.parametrize("table", ["conversation", "prefix"])
 def test_the_page_has_a_row_for_every_key(table: str) -> None:
     section = PAGE.split(f"| `[client.{table}]` | |")[1].split("\n\n")[0]
-    made = {"conversation": conversation, "prefix": prefix}[table]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(inspect.signature(made).parameters)
+    shorthands: dict[str, Callable[..., Any]] = {"conversation": conversation, "prefix": prefix}
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(inspect.signature(shorthands[table]).parameters)
