@@ -130,3 +130,18 @@ def test_a_screen_and_a_page_say_which_interval_reaches_across(whole: Characteri
     page = summary(open_)
     assert reason in page
     assert "CV 1.05 [0.95, 1.15]" in page
+
+
+def test_lengths_that_are_all_alike_are_near_a_zipf_law_and_not_zipf_like(whole: Characterization) -> None:
+    assert whole.lengths is not None
+    field = whole.lengths.fields["input"]
+    fits = tuple(replace(fit, family="zipf", ks=0.02, n=1000) for fit in field.fits[:1])
+    lengths = replace(whole.lengths, fields={**whole.lengths.fields, "input": replace(field, fits=fits)})
+
+    def said(exponent: Estimate) -> str:
+        return found(replace(whole, lengths=replace(lengths, zipf_exponent=exponent)), "B3").verdict
+
+    assert said(around(1.1, 0.1)) == "holds"
+    assert said(around(0.55, 0.1)) == "cannot be said"
+    assert said(around(0.0, 0.0)) == "does not hold"
+    assert said(Estimate(0.0)) == "does not hold"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 GAMMA_KS = 0.05
 """Gaps this near to a Gamma law are modelled by it; a test at thousands of gaps rejects what is nearer by far."""
+FALLING = 0.5
+"""The exponent of a Zipf law whose lengths become rarer with size to speak of; with 0 all lengths are alike."""
 PERIODIC = 0.5
 """The share of the variance of the hourly rate that the hour of the day explains in periodic traffic."""
 
@@ -66,8 +68,13 @@ def _zipf(whole: Characterization) -> Judged:
     if lengths is None or fit is None or fit.n < FEW_REQUESTS:
         return silent(f"fewer than {FEW_REQUESTS} requests")
     figure = f"exponent {shown(lengths.zipf_exponent)}, KS {fit.ks:.2f}"
-    why = f"the fitted Zipf law lies within {NEAR_KS} of the lengths"
-    return judged(figure, lengths.zipf_exponent, why, simply(fit.ks <= NEAR_KS))
+    why = f"the fitted Zipf law lies within {NEAR_KS} of the lengths, with an exponent above {FALLING}"
+    falls = (
+        above("the exponent", lengths.zipf_exponent, FALLING)
+        if lengths.zipf_exponent.known
+        else simply(lengths.zipf_exponent.value > FALLING)
+    )
+    return judged(figure, lengths.zipf_exponent, why, simply(fit.ks <= NEAR_KS), falls)
 
 
 @rule_of(RULES, "B4", "output lengths are bimodal", "two modes, by figure")
