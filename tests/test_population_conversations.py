@@ -112,6 +112,15 @@ def test_what_is_generated_has_as_many_later_turns_as_the_paper() -> None:
     assert later == pytest.approx(stated, abs=5 * error + 0.002)  # 1 in 500 comes after the warm-up
 
 
+def test_figures_at_their_limits_can_be_drawn() -> None:
+    for changes in ({"think_spread": 5.0, "new_spread": 5.0}, {"think_spread": 0.0}, {"think_median_s": 1e-6}):
+        values, share = table(with_talks(**changes).sample(1, 1, span_s=600), "think_ms")
+        assert 1 <= values.min() <= values.max() <= 1000 * TALKS.longest_think_s
+        assert share.sum() == pytest.approx(1)
+    assert table(with_talks(multi_turn=0.0).sample(1, 1, span_s=600), "turns")[0].tolist() == [1]
+    assert table(with_talks(multi_turn=1.0, turns=2.0).sample(1, 1, span_s=600), "turns")[0].tolist() == [2]
+
+
 # Fitting.
 
 

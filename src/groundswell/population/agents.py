@@ -14,9 +14,9 @@ from groundswell.length_tables import LengthTables
 from groundswell.lengths import Length, atoms, length_of
 from groundswell.lengths.lognormal import LogNormal
 from groundswell.lengths.templates import Templates
-from groundswell.lengths.truncated import Truncated
 from groundswell.population import agent_steps as kernels
-from groundswell.population.law import Agents, Law
+from groundswell.population.conversations import log_normal
+from groundswell.population.law import Agents
 from groundswell.population.words import keys
 
 Floats = NDArray[np.float64]
@@ -63,7 +63,7 @@ def draw_steps(name: str, law: Agents, n: int, seed: int, span_s: tuple[float, f
     """
     held = law.sessions
     key = words(keys(seed, n, "agent sessions")[:, None], np.arange(held)).ravel()
-    beginning = Templates(law.beginnings, _stated(law.beginning_tokens), law.popularity)
+    beginning = Templates(law.beginnings, log_normal(*law.beginning_tokens), law.popularity)
     tokens, mass = atoms(beginning)
     shared = np.searchsorted(np.cumsum(mass), uniforms(key, 0)).clip(0, tokens.size - 1).astype(np.int32)
     room = tokens[shared]
@@ -104,14 +104,6 @@ def draw_steps(name: str, law: Agents, n: int, seed: int, span_s: tuple[float, f
 
 def _calls(mean: float, cv: float) -> Length:
     return LogNormal(mean, cv) if mean > 1 else length_of(1)
-
-
-def _stated(law: Law) -> Length:
-    median, spread, most = law
-    if spread == 0:
-        return length_of(round(median))
-    mean, cv = median * float(np.exp(0.5 * spread**2)), float(np.sqrt(np.expm1(spread**2)))
-    return Truncated(LogNormal(mean, cv), 1.0, most)
 
 
 def _room_for(steps: int) -> tuple[NDArray[np.int8], Floats, Ints, Floats, Floats, Floats, NDArray[np.bool_]]:

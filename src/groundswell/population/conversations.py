@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from groundswell.chance import uniforms
 from groundswell.clients.conversation import MS, yes_or_no
 from groundswell.length_tables import LengthTables
 from groundswell.lengths import Length, atoms, length_of
 from groundswell.lengths.empirical import Empirical
-from groundswell.lengths.lognormal import LogNormal
-from groundswell.lengths.truncated import Truncated
 from groundswell.population.fit_lengths import slots_of
 from groundswell.population.law import Conversations
 from groundswell.population.strata import rounded
@@ -26,7 +25,8 @@ Floats = NDArray[np.float64]
 Table = NDArray[np.int32]
 
 _RAREST = 1e-12
-_NARROWEST, _WIDEST = 1e-3, 5.0
+_PLACES = 4096
+_WIDEST = 5.0
 _FEWEST_TURNS = 2.0
 _LONGEST_THINK_S = 16_777.0
 _UNSAID = "the pool that the other figures are of"
@@ -48,8 +48,8 @@ def with_conversations(
 def _laws(law: Conversations) -> dict[str, Length]:
     laws: dict[str, Length] = {
         "turns": turns_of(law),
-        "think_ms": _log_normal(MS * law.think_median_s, law.think_spread, MS * law.longest_think_s),
-        "new_tokens": _log_normal(law.new_median_tokens, law.new_spread, 2.0**24),
+        "think_ms": log_normal(MS * law.think_median_s, law.think_spread, MS * law.longest_think_s),
+        "new_tokens": log_normal(law.new_median_tokens, law.new_spread, 2.0**24),
     }
     if law.kept < 1:
         laws["kept_ratio"] = length_of(law.kept)
@@ -69,11 +69,11 @@ def turns_of(law: Conversations) -> Length:
     return Empirical(tuple(value.tolist()), (single, *weight[kept].tolist()))
 
 
-def _log_normal(median: float, spread: float, most: float) -> Length:
-    if spread < _NARROWEST:
-        return length_of(float(np.clip(np.rint(median), 1, most)))
-    cv = float(np.sqrt(np.expm1(spread**2)))
-    return Truncated(LogNormal(median * float(np.exp(0.5 * spread**2)), cv), 1.0, float(np.rint(most)))
+def log_normal(median: float, spread: float, most: float) -> Length:
+    """Whole numbers from 1 to ``most``, those beyond cut to it: the quantiles of the law at so many places."""
+    score = ndtri((np.arange(_PLACES) + 0.5) / _PLACES)
+    value = np.clip(np.rint(median * np.exp(spread * score)), 1.0, np.rint(most))
+    return Empirical(tuple(value.tolist()))
 
 
 def fit_conversations(pool: ClientPool, source: str) -> Conversations | None:
