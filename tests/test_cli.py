@@ -423,9 +423,8 @@ def test_a_population_is_fitted_to_a_pool(tmp_path: Path, public_data: Path) -> 
     good("generate", law, "-o", tmp_path / "w.csv", "--clients", "10", "--rate", "5")
 
 
-def test_help_is_there_at_once() -> None:
-    best_s = min(_seconds([*COMMAND, "--help"]) for _ in range(5))
-    assert best_s < 0.2
+def test_help_takes_little_work() -> None:
+    assert min(_processor_s([*COMMAND, "--help"]) for _ in range(3)) < 0.2
 
 
 def test_nothing_heavy_is_loaded_for_help_or_by_the_package() -> None:
@@ -456,7 +455,9 @@ def _writer(name: str) -> Any:
     return module
 
 
-def _seconds(command: list[str]) -> float:
-    began_s = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - began_s
+def _processor_s(command: list[str]) -> float:
+    """Processor time, which other work on the machine does not lengthen."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
