@@ -130,9 +130,9 @@ def put_talks(talks: Any, some: Any) -> None:
 def _own(node: Any, talk: Any, nodes: Any) -> Any:
     """Of the path to ``node``, which is marked, how many blocks the conversation sent, and in which request.
 
-    That is its last one where it sent none of them.
+    That is its last one where it sent none of them; blocks are -1 where that one's are forgotten.
     """
-    base, blocks = talk["last"], np.int64(0)
+    base, blocks = talk["last"], np.int64(0 if talk["leaf"] > 0 else -1)
     at = node
     while at > 0:
         if nodes[at]["talk"] == talk["word"]:
@@ -156,9 +156,9 @@ def link(
 ) -> Any:  # fmt: skip
     """Say of each request from ``begin`` on how it hangs together with those before: the next one, where room ends.
 
-    Request i is number ``before + i``. It is of family ``word``, begins with the first ``blocks`` of request ``base``
-    (-1 for none), and of its prompt the first ``known`` blocks had been sent before, which end at node ``known_uid``;
-    its own end is at ``leaf_uid``.
+    Request i is number ``before + i``. It is of family ``word`` and begins with the first ``blocks`` of request
+    ``base``, which is -1 for none; -1 ``blocks`` are not known. Of its prompt the first ``known`` blocks had been sent
+    before, which end at node ``known_uid``; its own end is at ``leaf_uid``.
     """
     bits = at_s.view(np.uint64)
     for i in range(begin, ends.size):

@@ -27,13 +27,14 @@ def costs(fold: Fold, made: Assembled, k: int) -> tuple[Cost, ...]:
     before, after = fold.requests[fold.requests > 0].astype(np.float64), sent.sum(axis=1)
     published = made.gaps.requests >= k
     total, part = made.requests.sum(axis=0).astype(np.float64), pool.covered_part
+    own = made.own if made.talks is None else made.gaps  # of conversations, gaps are known by sender
     out = [
         Cost("clients", before.size, after.size),
         Cost("top-10 share", top_share(before, 10), top_share(after, 10), "share"),
         Cost("Gini", gini(before), gini(after)),
         Cost("spread of the rate over windows", _spread(total, part), _spread(sent.sum(axis=0), part)),
         Cost("requests in another window", 0.0, float(np.abs(sent - made.requests).sum() / 2 / total.sum()), "share"),
-        Cost("mean squared CV of clients' gaps", _burstiness(made.own), _burstiness(made.gaps.where(published))),
+        Cost("mean squared CV of clients' gaps", _burstiness(own), _burstiness(made.gaps.where(published))),
     ]
     for field in ("input_tokens", "output_tokens"):
         if field in pool.fields:

@@ -24,10 +24,13 @@ _SLACK = 2**17
 LEFT_BEHIND = {
     "conversation": "conversations",
     "prefix_blocks": "shared prefixes",
+    "prefix_runs": "shared prefixes",
     "model": "models",
     "failed": "failures",
 }
-"""Columns of a trace that a pool has no place for, in words."""
+"""Columns of a trace that a pool has no place for, or not always, in words."""
+HELD_AS_SESSIONS = ("conversation", "prefix_blocks", "prefix_runs")
+"""Those that it has a place for unless it is to be shared."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ conversations; what is kept of the requests are those of whole families, chosen 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.fit import _tree as tree
-from groundswell.fit._tree import IDS, NODE, NODES, TALK, TALKS
-from groundswell.prefix import expanded, flat
+from groundswell.fit._tree import BEGINS, IDS, NODE, NODES, SHARES, TALK, TALKS
+from groundswell.fit.cells import Cells
+from groundswell.fit.setting import Grid
+from groundswell.prefix import BLOCK_SIZE_KEY, flat, ids_of
 from groundswell.stats.tally import joined
 from groundswell.table import Workload
+
+Ints = NDArray[np.int64]
 
 MOST_IDS = 2**24
 MOST_NODES = 2**20
 MOST_TALKS = 2**20
 MOST_STEPS = 2**20
+AT_ONCE = 2**22
+"""As many ids of a block of the trace are looked at together."""
 USUAL_BLOCK = 16
 """Tokens of a block where neither ids nor the trace say how many."""
 
@@ -56,12 +63,13 @@ BEGINNING = np.dtype(
 class Linker:
     """Takes the blocks of a trace in their order and keeps what its families are made of.
 
-    ``block_tokens`` is the size of the blocks that have ids. ``bytes`` are bounded; :attr:`steps` are the requests of
-    the families whose word begins with ``level`` zero bits.
+    ``block_tokens`` is the size of the blocks that have ids. :attr:`steps` are the requests of the families whose word
+    begins with ``level`` zero bits; :attr:`starts` are the gaps between the first requests of all families.
     """
 
-    def __init__(self, block_tokens: int = USUAL_BLOCK) -> None:
-        self.block_tokens = block_tokens
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.block_tokens = USUAL_BLOCK
         self.requests = 0
         self.level = 0
         self.clients = pl.Series("client", [], dtype=pl.String)
@@ -75,39 +83,47 @@ class Linker:
         self.forgotten: list[Any] = []
         self._parts: list[Any] = []
         self._held = 0
+        self._starts: tuple[Cells, ...] = ()
 
     def watch(self, blocks: Iterable[Workload]) -> Iterator[Workload]:
         """``blocks`` as they are, each taken in on its way."""
         for block in blocks:
-            for part in expanded([block]):
-                self.add(part)
+            self.add(block)
             yield block
 
     def add(self, block: Workload) -> None:
         """Take in the next block. One without conversations and ids costs next to nothing."""
-        frame = block.frame
-        names, ids = "conversation" in frame.columns, "prefix_blocks" in frame.columns
         if not len(block):
             return
-        size = block.metadata.get("prefix_block_tokens")
-        if ids and not self.has_ids and isinstance(size, int) and size > 0:
+        frame = block.frame
+        size = block.metadata.get(BLOCK_SIZE_KEY)
+        if not self.has_ids and isinstance(size, int) and size > 0:
             self.block_tokens = size
         code = self._codes(block)
-        if not (names or ids):
+        names = "conversation" in frame.columns
+        if not (names or "prefix_blocks" in frame.columns or "prefix_runs" in frame.columns):
             self.requests += len(block)
             return
-        count, prompts = flat(frame["prefix_blocks"]) if ids else (np.zeros(len(block), np.int64), _NOTHING)
         named = frame["conversation"].is_not_null().to_numpy() if names else np.zeros(len(block), np.bool_)
         name = frame["conversation"].fill_null(0).to_numpy() if names else np.zeros(len(block), np.int64)
-        self.has_ids |= bool(count.any())
-        self.linked[np.unique(code[named | (count > 0)])] = True
-        self._keep(self._steps(block, code, named, name, count, prompts))
-        self.requests += len(block)
+        for low, high, count, prompts in _prompts(frame):
+            part, some = slice(low, high), Workload(frame.slice(low, high - low), block.metadata)
+            self.has_ids |= bool(count.any())
+            self.linked[np.unique(code[part][named[part] | (count > 0)])] = True
+            steps = self._steps(some, code[part], named[part], name[part], count, prompts)
+            self._begin(steps[(steps["kind"] == BEGINS) | (steps["kind"] == SHARES)])
+            self._keep(steps)
+            self.requests += high - low
 
     @property
     def steps(self) -> Any:
         """The requests that are kept, in order of time: rows of :data:`STEP`."""
         return np.concatenate(self._parts) if self._parts else np.empty(0, STEP)
+
+    @property
+    def starts(self) -> Cells:
+        """The gaps between the beginnings of families, by client and window."""
+        return Cells.joined(self._starts) if self._starts else Cells()
 
     @property
     def beginnings(self) -> Any:
@@ -152,6 +168,13 @@ class Linker:
             out[key] = block.frame[key].fill_null(missing).to_numpy() if key in block.frame.columns else missing
         return out
 
+    def _begin(self, first: Any) -> None:
+        at_s = np.ascontiguousarray(first["arrival_s"])
+        code = np.ascontiguousarray(first["client"])
+        self._starts = (*self._starts, Cells.of(at_s, code, self.grid.window(at_s), self.linked.size))
+        if sum(map(len, self._starts[1:])) > len(self._starts[0]) + _SLACK:
+            self._starts = (Cells.joined(self._starts),)
+
     def _keep(self, steps: Any) -> None:
         """Add requests to those that are kept, and keep fewer families if these are too many."""
         self._parts.append(_chosen(steps, self.level))
@@ -165,19 +188,17 @@ class Linker:
 
     def _make_room(self, prompt: int) -> None:
         """Room for some more blocks, nodes and conversations: by growing or, past the bounds, by forgetting."""
-        nodes, ids, _, talks = (int(x) for x in self.used)
-        if 2 * (nodes + 2) > MOST_NODES or 2 * (ids + prompt) > max(MOST_IDS, 4 * prompt):
-            self._forget()
-            nodes, ids, _, talks = (int(x) for x in self.used)
-        if 2 * (talks + 1) > self.talks.size:
+        if 2 * (int(self.used[TALKS]) + 1) > self.talks.size:
             self._move_talks()
-        if nodes + 2 > self.nodes.size // 2:
+        for array, which, more, most in ((self.nodes, NODES, 2, MOST_NODES), (self.ids, IDS, prompt, MOST_IDS)):
+            if int(self.used[which]) + more > array.size and 2 * array.size > most:
+                self._forget()
+        if int(self.used[NODES]) + 2 > self.nodes.size:
             self.nodes = np.concatenate([self.nodes, np.zeros(self.nodes.size, NODE)])
-        if ids + prompt > self.ids.size // 2:
-            self.ids = np.concatenate([self.ids, np.empty(self.ids.size + 2 * prompt, np.int64)])
-        if 2 * self.nodes.size > self.index.size:
             self.index = np.full(2 * self.nodes.size, -1, np.int32)
-            tree.reindexed(self.index, self.nodes, self.ids, nodes)
+            tree.reindexed(self.index, self.nodes, self.ids, int(self.used[NODES]))
+        if int(self.used[IDS]) + prompt > self.ids.size:
+            self.ids = np.concatenate([self.ids, np.empty(max(self.ids.size, prompt), np.int64)])
 
     def _forget(self) -> None:
         """Forget the half of the blocks that nobody has sent for longest."""
@@ -210,8 +231,21 @@ class Linker:
         tree.put_talks(self.talks, talks)
 
 
-_NOTHING = np.empty(0, np.int64)
+def _prompts(frame: pl.DataFrame) -> Iterator[tuple[int, int, Ints, Ints]]:
+    """Rows ``low`` to ``high`` of a block, how many blocks with ids each prompt has, and these ids in a row."""
+    if "prefix_runs" not in frame.columns:
+        nothing = np.zeros(frame.height, np.int64), np.empty(0, np.int64)
+        yield 0, frame.height, *(flat(frame["prefix_blocks"]) if "prefix_blocks" in frame.columns else nothing)
+        return
+    runs = frame["prefix_runs"]
+    part = (runs.list.gather_every(2, 1).list.sum().fill_null(0).cum_sum() // AT_ONCE).to_numpy()
+    edges = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), frame.height]
+    for low, high in pairwise(edges):
+        yield low, high, *ids_of(runs.slice(low, high - low))
+
+
 _MOST_PARTS = 64
+_SLACK = 2**17
 
 
 def _chosen(steps: Any, level: int) -> Any:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.characterize.setting import DAY_S
 from groundswell.clients import ClientPool
 from groundswell.clients.cover import covered_parts, covered_span, covering
 from groundswell.clients.names import distinct
-from groundswell.clients.sessions import Sessions
 from groundswell.compose.shapes import WELL_BELOW
 from groundswell.errors import UsageError
 from groundswell.fit.cells import Cells
@@ -79,11 +79,14 @@ def assemble(
     part = covered_parts(start_s, setting.window_s, windows, covered_span(origin, start_s, end_s))
     sent = spread(requests, stretch[:, slot - slot[0]], setting.min_group, part)
     lengths = build(fold.lengths, roster, stretch, int(slot[0]), setting.min_group)
-    talks = None if linker is None else recorded(linker, fold.clients, roster, grid)
+    talks, code = None, np.empty(0, np.int64)
+    if linker is not None:
+        code = linker.clients.cast(pl.Enum(fold.clients)).to_physical().to_numpy().astype(np.int64)
+        talks = recorded(linker, roster.of[code], len(roster))
     gaps = _gaps_of_senders(fold, cells, roster, grid)
-    if talks is not None:
-        gaps = _with_starts(gaps, talks.sessions, grid)
-        if linker is not None and linker.has_ids:
+    if linker is not None and talks is not None:
+        gaps = _with_starts(gaps, talks, linker, roster, code)
+        if linker.has_ids:
             origin = {**origin, BLOCK_SIZE_KEY: linker.block_tokens}
     bursts = _bursts(gaps, sent, low, setting.window_s * part, setting.min_group)
     pool = ClientPool(
@@ -129,13 +132,23 @@ def _gaps_of_senders(fold: Fold, cells: Cells, roster: Roster, grid: Grid) -> Ce
     return Cells.joined([own, streams])
 
 
-def _with_starts(gaps: Cells, sessions: Sessions, grid: Grid) -> Cells:
-    """``gaps`` with those between the beginnings of conversations for the senders that converse."""
-    talks = np.diff(sessions.first) > 0
-    order = np.argsort(sessions.start_s, kind="stable")
-    start_s, sender = sessions.start_s[order], sessions.client[order].astype(np.uint32)
-    window = np.floor((start_s - grid.origin_s) / grid.window_s).astype(np.int64)
-    return Cells.joined([gaps.where(~talks[gaps.client]), Cells.of(start_s, sender, window, talks.size)])
+def _with_starts(gaps: Cells, talks: Recorded, linker: Linker, roster: Roster, code: Ints) -> Cells:
+    """``gaps`` with those between the beginnings of conversations for the senders that converse.
+
+    ``code`` is the number in ``roster`` of each of ``linker``'s clients. Where not all conversations were kept, those
+    of groups are of requests still.
+    """
+    converses = np.diff(talks.sessions.first) > 0
+    if linker.level:
+        own = linker.starts.numbered(code)
+        single = np.zeros(roster.of.size, np.bool_)
+        single[roster.alone[roster.alone >= 0]] = True
+        converses &= roster.alone >= 0
+        starts = own.where(single[own.client]).numbered(roster.of)
+        starts = starts.where(converses[starts.client])
+    else:
+        starts = talks.starts(linker.grid)
+    return Cells.joined([gaps.where(~converses[gaps.client]), starts])
 
 
 def _bursts(gaps: Cells, sent: Floats, low: int, covered_s: Floats, k: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from groundswell.clients import ClientPool
 from groundswell.errors import DataError
 from groundswell.fit.cost import Cost, costs
-from groundswell.fit.fold import LEFT_BEHIND, Fold
+from groundswell.fit.fold import HELD_AS_SESSIONS, LEFT_BEHIND, Fold
 from groundswell.fit.joint import rank_correlation
 from groundswell.fit.lengths import EXACT_BITS
 from groundswell.fit.linking import Linker
@@ -23,6 +23,7 @@ from groundswell.table import Workload
 from groundswell.units import show_duration
 
 _MOST_ZEROS = 0.1  # of gaps, before a clock's tick is spoken of
+_MUCH = 0.005  # of blocks, before it is spoken of
 _WEAK = 0.05  # a rank correlation that need not be put back
 
 
@@ -45,7 +46,7 @@ class Fitted:
     def joint_option(self) -> str:
         """What ``compose`` and ``--joint`` are to be told: ``rank:0.31``, or ``independent``."""
         strong = self.joint.known and abs(self.joint.value) >= _WEAK and (self.joint.low > 0 or self.joint.high < 0)
-        return f"rank:{self.joint.value:.2f}" if strong else "independent"
+        return f"rank:{self.joint.value:.2f}" if strong and not self.pool.converses.all() else "independent"
 
 
 def fit_pool(
@@ -61,7 +62,7 @@ def fit_pool(
     known = first.metadata if metadata is None else metadata
     grid = setting.grid(known)
     keep = setting.few - 1
-    linker = Linker() if setting.min_group == 1 else None
+    linker = Linker(grid) if setting.min_group == 1 else None
     stream = chain([first], rest)
     watched = stream if linker is None else linker.watch(stream)
     fold = folded(watched, lambda block, so_far: Fold.of(block, grid, keep, so_far.sample.level), Fold())
@@ -101,7 +102,8 @@ def _notes(fold: Fold, setting: FitSetting, made: Assembled, metadata: Mapping[s
             _on_ends(made.pool),
             _on_groups(fold, setting, made),
             "" if "tick_s" in metadata else _on_ticks(made),  # the reader has said so
-            _on_left_behind(fold),
+            _on_talks(made),
+            _on_left_behind(fold, made),
             _on_lengths(fold, made),
         )
         if note
@@ -145,17 +147,37 @@ def _on_ticks(made: Assembled) -> str:
     )
 
 
-def _on_left_behind(fold: Fold) -> str:
-    """What the trace has and a pool does not."""
-    if not fold.left_behind:
+def _on_talks(made: Assembled) -> str:
+    """What is not exact of conversations."""
+    talks = made.talks
+    if talks is None:
         return ""
-    what = [LEFT_BEHIND[name] for name in LEFT_BEHIND if name in fold.left_behind]
-    said = f"the trace has {' and '.join(what)}, for which a pool has no place"
-    if "conversation" in fold.left_behind:
-        said += "; turns become requests of their own, as close together as the client's windows have them"
+    said = []
+    if talks.share < 1:
+        said.append(f"one in {1 / talks.share:.0f} conversations was kept, chosen evenly")
+    if talks.unshared > _MUCH:
+        said.append(
+            f"{talks.unshared:.1%} of the blocks that had been sent before were so in ways that a pool does not hold"
+        )
+    return "; ".join(said)
+
+
+def _on_left_behind(fold: Fold, made: Assembled) -> str:
+    """What the trace has and the pool does not."""
+    left = [name for name in LEFT_BEHIND if name in fold.left_behind]
+    private = [name for name in left if name in HELD_AS_SESSIONS]
+    left = [name for name in left if name not in private]
+    said = []
+    if private and made.talks is None:
+        what = " and ".join(dict.fromkeys(LEFT_BEHIND[name] for name in private))
+        said.append(f"{what} would tell one sender from another, so a pool that is shared has none of the trace's")
+        if "conversation" in private:
+            said.append("turns become requests of their own, as close together as the client's windows have them")
+    if left:
+        said.append(f"the trace has {' and '.join(LEFT_BEHIND[name] for name in left)}, for which a pool has no place")
     if fold.failed:
-        said += f"; the {fold.failed:,} requests that failed are in it with the lengths they had"
-    return said
+        said.append(f"the {fold.failed:,} requests that failed are in it with the lengths they had")
+    return "; ".join(said)
 
 
 def _on_lengths(fold: Fold, made: Assembled) -> str:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.clients.sessions import TPOT_S, TTFT_S, Sessions
 from groundswell.fit import _tree as tree
 from groundswell.fit._tree import GOES_ON, JOINS, MOST_TURNS, NODES, SHARES
-from groundswell.fit.likeness import Roster
+from groundswell.fit.cells import Cells
 from groundswell.fit.linking import Linker, beginnings
 from groundswell.fit.setting import Grid
 
@@ -35,9 +34,16 @@ class Recorded:
     unshared: float
     """Of all blocks that had been sent before, the part that the conversations' shapes do not say so of."""
 
+    def starts(self, grid: Grid) -> Cells:
+        """The gaps between the beginnings of conversations, by sender and window."""
+        order = np.argsort(self.sessions.start_s, kind="stable")
+        start_s = self.sessions.start_s[order]
+        sender = self.sessions.client[order].astype(np.uint32)
+        return Cells.of(start_s, sender, grid.window(start_s - grid.clock_s(0.0)), self.sessions.first.size - 1)
 
-def recorded(linker: Linker, clients: pl.Series, roster: Roster, grid: Grid) -> Recorded | None:
-    """What ``linker`` saw as conversations of the senders of ``roster``, which numbers ``clients``.
+
+def recorded(linker: Linker, sender: Ints, senders: int) -> Recorded | None:
+    """What ``linker`` saw as conversations of so many senders; ``sender`` is that of each of its clients.
 
     None where nothing says how requests hang together.
     """
@@ -45,8 +51,7 @@ def recorded(linker: Linker, clients: pl.Series, roster: Roster, grid: Grid) -> 
     if not linker.linked.any() or not steps.size:
         return None
     forest = _Forest.of(linker, steps)
-    code = linker.clients.cast(pl.Enum(clients)).to_physical().to_numpy()
-    sender = np.where(linker.linked, roster.of[code], -1)[steps["client"][forest.first]]
+    sender = np.where(linker.linked, sender, -1)[steps["client"][forest.first]]
     order = np.lexsort((np.arange(steps.size), forest.first, sender))
     order = order[sender[order] >= 0]
     turns = forest.in_order(order)
@@ -55,8 +60,8 @@ def recorded(linker: Linker, clients: pl.Series, roster: Roster, grid: Grid) -> 
     back, kept = _kept(turns.rows, steps[np.maximum(turns.base, 0)], base_at >= 0, linker.block_tokens)
     shared, table = forest.shared(turns.rows[begin])
     sessions = Sessions(
-        first=np.append(0, np.cumsum(np.bincount(sender[order][begin], minlength=len(roster)))).astype(np.int64),
-        start_s=np.asarray(grid.clock_s(turns.rows["arrival_s"][begin]), np.float64),
+        first=np.append(0, np.cumsum(np.bincount(sender[order][begin], minlength=senders))).astype(np.int64),
+        start_s=np.asarray(linker.grid.clock_s(turns.rows["arrival_s"][begin]), np.float64),
         shared=shared.astype(np.int32),
         edge=np.append(begin, order.size).astype(np.int64),
         think_s=_pauses(turns.rows, turns.place).astype(np.float32),
@@ -68,7 +73,8 @@ def recorded(linker: Linker, clients: pl.Series, roster: Roster, grid: Grid) -> 
         shared_key=table["key"],
     )
     known = turns.rows["known"].astype(np.int64)
-    said = np.where(back, turns.rows["blocks"], 0).astype(np.int64)
+    said = np.where(turns.rows["blocks"] >= 0, turns.rows["blocks"], kept // linker.block_tokens)
+    said = np.where(back, said, 0).astype(np.int64)
     room = np.zeros(order.size, np.int64)
     room[begin] = np.where(shared >= 0, np.append(table["depth"], 0)[shared], 0)
     missing = np.maximum(known - np.maximum(said, room), 0).sum()
@@ -191,7 +197,7 @@ def _kept(row: Any, base: Any, has: NDArray[np.bool_], block_tokens: int) -> tup
     again = (tokens == before) & (blocks == row["given"]) & (blocks == base["given"])
     whole = (tokens > before) & (blocks >= before // block_tokens)
     by_blocks = np.where(again, tokens, np.where(whole, context, np.minimum(blocks * block_tokens, tokens)))
-    told = (row["given"] > 0) & (base["given"] > 0)
+    told = (row["given"] > 0) & (base["given"] > 0) & (blocks >= 0)
     begins = has & np.where(told, blocks > 0, by_length > 0)
     return begins, np.where(begins, np.where(told, by_blocks, by_length), 0)
 
