@@ -128,6 +128,7 @@ def test_a_rate_can_be_a_file(tmp_path: Path) -> None:
         (lambda: chat(rate=0), "client 'chat': rate 0"),
         (lambda: chat(rate=float("nan")), "client 'chat': rate nan"),
         (lambda: chat(rate=float("inf")), "client 'chat': rate inf"),
+        (lambda: chat(rate=1e306), "client 'chat': rate 1e+306 is too large; at most 1e+12 requests/s"),
         (lambda: chat(rate=True), "client 'chat': rate"),
         (lambda: chat(rate=[]), "client 'chat': rate"),
         (lambda: chat(rate=[1, 2, 3]), "client 'chat': rate"),

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given as given_
+from hypothesis import settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from groundswell.clients.client import Client, pool_of
 from groundswell.clients.client_file import clients_of, read_clients
 from groundswell.clients.conversation import conversation, in_ms, prefix, yes_or_no
-from groundswell.errors import DataError, UsageError
+from groundswell.errors import DataError, GroundswellError, UsageError
 from groundswell.lengths import LENGTHS, atoms, length_of
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "conversations.toml"
@@ -117,6 +120,51 @@ def test_pauses_that_cannot_be_are_told_of(seconds: Any) -> None:
         in_ms(seconds)
 
 
+PIECES = [
+    "lognormal:",
+    "empirical:",
+    "truncated:of=(",
+    "mean=",
+    "values=(",
+    "cv=",
+    "most=",
+    "file=",
+    "1e308",
+    "-3",
+    "0.2",
+]
+PIECES += [
+    "templates:",
+    "tokens=",
+    "count=",
+    ")",
+    ",",
+    "=",
+    ":",
+    "nan",
+    "2",
+    " ",
+    "exponential:mean=90",
+    "(",
+    "body=",
+    "é",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given_(st.lists(st.sampled_from(PIECES), max_size=8).map("".join) | st.floats() | st.integers())
+def test_no_pause_whatever_makes_a_traceback(given: Any) -> None:
+    try:
+        law = in_ms(given)
+    except GroundswellError as fault:
+        said = str(fault)
+        law = length_of(1)
+    else:
+        said = ""
+    assert "\n" not in said
+    assert (atoms(law)[0] >= 0).all()
+
+
 # The file.
 
 HEAD = '[[client]]\nname = "chat"\nrate = 2.0\nlengths = {input_tokens = 800, output_tokens = 200}\n'
@@ -150,6 +198,8 @@ def test_a_file_states_conversations_in_tables_of_their_own(tmp_path: Path) -> N
         (GOOD.replace("tokens = 400\n", ""), "prefix: 'tokens' is missing"),
         (GOOD.replace("share = 0.5", "share = 1.5"), "prefix: templates: share must be a number"),
         (GOOD.replace("count = 3", 'count = "three"'), "prefix: templates: count must be a number"),
+        (GOOD.replace("turns = 3", "turns = 1" + 400 * "0"), "turns is a number of 401 digits"),
+        (GOOD.replace("rate = 2.0", "rate = 1" + 400 * "0"), "rate is a number of 401 digits"),
         (GOOD.replace("turns = 3", "turns = 0"), "turns must be whole numbers between 1"),
         (GOOD.replace("think_s = 1.5", 'think_s = "soon"'), "conversation: think_s"),
         (GOOD.replace("think_s = 1.5", 'think_s = "so\\u0007on"'), "control character"),

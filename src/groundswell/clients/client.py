@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 SLOT_S = 21_600.0
+MOST_RATE_PER_S = 1e12
 _NEEDED = ("input_tokens", "output_tokens")
 LATER = ("think_ms", "new_tokens", "kept_ratio", "regenerate")
 """What a conversation's later turns are like; the first two are needed."""
@@ -92,6 +93,10 @@ class Client:
             if not isinstance(self.lengths, Mapping):
                 raise UsageError(f"lengths must map fields to laws, not be {self.lengths!r}")
             object.__setattr__(self, "rate", _curve_of(self.rate))
+            if max(self.curve.rate_per_s) > MOST_RATE_PER_S:
+                raise UsageError(
+                    f"rate {max(self.curve.rate_per_s):g} is too large; at most {MOST_RATE_PER_S:g} requests/s"
+                )
             object.__setattr__(self, "arrivals", self.process)
             object.__setattr__(self, "lengths", {f: _length_for(f, given) for f, given in self.lengths.items()})
             check_fields(self.lengths)

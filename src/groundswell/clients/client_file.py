@@ -16,6 +16,7 @@ from groundswell.errors import DataError, UsageError
 
 _STATED = ("name", "rate", "arrivals", "lengths", "conversation", "prefix", "count")
 _TABLES = ("lengths", "conversation", "prefix")
+_HUGE = 2**63
 _RECORDED = ("name", "trace", "count")
 
 
@@ -64,7 +65,7 @@ def _tables(path: Path) -> tuple[list[Any], list[int]]:
         raise UsageError(f"{path}: cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise DataError(f"{path}: is not text in UTF-8, so not TOML") from fault
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:  # TOMLDecodeError, or a number of thousands of digits
         raise DataError(f"{path}: not TOML: {fault}") from fault
     unknown = [key for key in content if key != "client"]
     tables = content.get("client", [])
@@ -89,6 +90,8 @@ def _clients(table: Any, folder: Path) -> list[OwnClient]:
     for key, value in (pair for part in texts for pair in part.items()):
         if isinstance(value, str) and not value.isprintable():
             raise UsageError(f"{key} holds a control character: {value!r}")
+        if isinstance(value, int) and abs(value) >= _HUGE:
+            raise UsageError(f"{key} is a number of {len(str(abs(value)))} digits; no rate, length or time is so large")
     count = table.get("count")
     if count is not None and not (type(count) is int and 1 <= count <= 10_000_000):
         raise UsageError(f"count must be a whole number from 1 to 10,000,000, not {count!r}")

@@ -127,7 +127,8 @@ def _times_ms(found: re.Match[str]) -> str:
     numbers = [_number(item) for item in found[3].split(",")]
     if any(number is None for number in numbers):
         return found[0]
-    in_ms = MS * np.array(numbers, np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # the law says what is too large
+        in_ms = MS * np.array(numbers, np.float64)
     values = np.round(in_ms, 6) if found[1] in _PARAMETERS else np.rint(in_ms)
     return f"{found[1]}{found[2]}" + ",".join(map(repr, values.tolist()))
 
