@@ -15,25 +15,26 @@ from groundswell.chance import compiled, mix
 
 NODE = np.dtype(
     [
-        ("start", np.int64), ("uid", np.int64), ("last", np.int64), ("mark", np.int64), ("talk", np.uint64),
-        ("key", np.uint64), ("seen_s", np.float64), ("tokens", np.int64), ("client", np.uint32), ("parent", np.int32),
-        ("size", np.int32), ("depth", np.int32), ("ways", np.int32), ("again", np.int32), ("later", np.bool_),
-        ("ends", np.bool_), ("shared", np.bool_),
+        ("start", np.int64), ("uid", np.int64), ("by", np.int64), ("last", np.int64), ("mark", np.int64),
+        ("talk", np.uint64), ("key", np.uint64), ("seen_s", np.float64), ("tokens", np.int64), ("client", np.uint32),
+        ("parent", np.int32), ("size", np.int32), ("depth", np.int32), ("ways", np.int32), ("again", np.int32),
+        ("later", np.bool_), ("ends", np.bool_), ("shared", np.bool_),
     ]
 )  # fmt: skip
 """A row of blocks: where its ids start, how many they are (``size``), and how many there are from the root to its end
-(``depth``), which are of ``tokens``. ``uid`` keeps naming the same end, and ``key`` is a hash of its id; ``last``,
-``talk``, ``client`` and ``seen_s`` are the last request that sent it, that one's family and client, and its time.
+(``depth``), which are of ``tokens``. ``uid`` keeps naming the same end, and ``key`` is a hash of its id; ``by`` is
+the first request that sent it, ``last`` the last one, ``talk``, ``client`` and ``seen_s`` that one's family, client and
+time.
 ``ways`` is how many different blocks have followed, ``again`` how many prompts ended with it that had been sent before.
 ``later`` says that no conversation's first prompt brought it, ``ends`` that somebody's full blocks ended there,
 ``shared`` that a family began there."""
 
 TALK = np.dtype(
-    [("id", np.int64), ("word", np.uint64), ("last", np.int64), ("turns", np.int64), ("seen_s", np.float64),
-     ("leaf", np.int32)]
+    [("id", np.int64), ("word", np.uint64), ("first", np.int64), ("last", np.int64), ("turns", np.int64),
+     ("seen_s", np.float64), ("first_leaf", np.int32), ("leaf", np.int32)]
 )  # fmt: skip
-"""A conversation that the trace names: its family (0 in an empty place), its last request, and where that one's prompt
-ends in the tree."""
+"""A conversation that the trace names: its family (0 in an empty place), its first and its last request, and where
+their prompts end in the tree."""
 
 NODES, IDS, UIDS, TALKS = range(4)
 """What is used of each."""
@@ -127,8 +128,8 @@ def put_talks(talks: Any, some: Any) -> None:
 
 
 @compiled
-def _own(node: Any, talk: Any, nodes: Any) -> Any:
-    """Of the path to ``node``, which is marked, how many blocks the conversation sent, and in which request.
+def _own(node: Any, mark: Any, talk: Any, nodes: Any) -> Any:
+    """Of the path to ``node``, which has this ``mark``, how many blocks the conversation sent, and in which request.
 
     That is its last one where it sent none of them; blocks are -1 where that one's are forgotten.
     """
@@ -139,12 +140,11 @@ def _own(node: Any, talk: Any, nodes: Any) -> Any:
             base, blocks = nodes[at]["last"], np.int64(nodes[at]["depth"])
             break
         at = nodes[at]["parent"]
-    mark = nodes[node]["mark"]
-    at = talk["leaf"]
-    while at > 0 and nodes[at]["mark"] != mark:
-        at = nodes[at]["parent"]
-    if at > 0 and nodes[at]["depth"] > blocks:
-        base, blocks = talk["last"], np.int64(nodes[at]["depth"])
+    for at, request in ((talk["leaf"], talk["last"]), (talk["first_leaf"], talk["first"])):
+        while at > 0 and nodes[at]["mark"] != mark:
+            at = nodes[at]["parent"]
+        if at > 0 and nodes[at]["depth"] > blocks:
+            base, blocks = request, np.int64(nodes[at]["depth"])
     return base, blocks
 
 
@@ -184,7 +184,7 @@ def link(
         h = _talk(talks, name[i]) if named[i] else np.uint64(0)
         if named[i] and talks[h]["word"] != 0 and talks[h]["turns"] < MOST_TURNS:
             kind[i], word[i], later = GOES_ON, talks[h]["word"], True
-            base[i], blocks[i] = _own(node, talks[h], nodes)
+            base[i], blocks[i] = _own(node, number, talks[h], nodes)
         elif done and named[i] and talks[h]["word"] != 0:
             kind[i] = SHARES  # the conversation is cut here, and does not join itself
         elif done:
@@ -211,7 +211,7 @@ def link(
             nodes[leaf]["tokens"] = min(np.int64(tokens[i]), np.int64(prompt.size * block_tokens))
             nodes[leaf]["uid"], nodes[leaf]["later"] = used[UIDS], later
             nodes[leaf]["key"] = mix(np.uint64(prompt[prompt.size - 1]) + np.uint64(prompt.size))
-            nodes[leaf]["ways"], nodes[leaf]["again"] = 0, 0
+            nodes[leaf]["by"], nodes[leaf]["ways"], nodes[leaf]["again"] = number, 0, 0
             nodes[leaf]["ends"], nodes[leaf]["shared"] = False, False
             used[UIDS] += 1
             ids[used[IDS] : used[IDS] + prompt.size - done] = prompt[done:]
@@ -231,6 +231,8 @@ def link(
             used[TALKS] += talks[h]["word"] == 0
             talks[h]["id"], talks[h]["word"], talks[h]["last"] = name[i], word[i], number
             talks[h]["turns"], talks[h]["seen_s"], talks[h]["leaf"] = turns, at_s[i], node
+            if turns == 1:
+                talks[h]["first"], talks[h]["first_leaf"] = number, node
     return ends.size
 
 

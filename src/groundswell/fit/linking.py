@@ -219,7 +219,8 @@ class Linker:
         self.nodes, self.ids = kept, ids
         self.index[:] = -1
         tree.reindexed(self.index, self.nodes, self.ids, int(self.used[NODES]))
-        self.talks["leaf"] = np.maximum(number[self.talks["leaf"]], 0)
+        for name in ("leaf", "first_leaf"):
+            self.talks[name] = np.maximum(number[self.talks[name]], 0)
 
     def _move_talks(self) -> None:
         """Conversations to a larger table or, past the bound, the half of them that spoke last to one as large."""

@@ -110,6 +110,7 @@ class _Forest:
         tree.all_common(nodes, common)
         at = _numbers(nodes["uid"], steps["known_uid"])
         late = (steps["kind"] == JOINS) & (at >= 0) & common[at]  # what was not known yet to be many's
+        _part(steps, nodes, late)
         base = _numbers(steps["number"], steps["base"])
         joins = ((steps["kind"] == JOINS) & ~late) | (steps["kind"] == GOES_ON)
         first = np.empty(steps.size, np.int64)
@@ -161,6 +162,20 @@ class _Forest:
             above = np.where(old >= 0, np.append(gone["within"], 0)[old], 0)
             within[lost] = np.where(live >= 0, self.nodes["uid"][up], above)
         return np.where(within > 0, _numbers(table["uid"], within), -1)
+
+
+def _part(steps: Any, nodes: Any, late: NDArray[np.bool_]) -> None:
+    """Mark those, too, that brought what families share later, and joined one themselves by what came before it."""
+    while True:
+        wanted = np.unique(steps["known_uid"][late | (steps["kind"] == SHARES)])
+        at = _numbers(nodes["uid"], wanted[wanted > 0])
+        at = at[at >= 0]
+        by = _numbers(steps["number"], nodes["by"][at[~nodes["later"][at]]])
+        by = by[by >= 0]
+        by = by[(steps["kind"][by] == JOINS) & ~late[by]]
+        if not by.size:
+            return
+        late[by] = True
 
 
 def _places(family: Ints) -> Ints:
