@@ -144,9 +144,12 @@ def test_the_parameters_of_a_format_are_not_its_name(tmp_path: Path, capsys: pyt
 
 
 def test_what_is_generated_is_treated_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["generate", "reasoning", "--clients", "5", "--duration", "1m", "-o", str(tmp_path / "out")]
+    clients = tmp_path / "clients.toml"
+    lengths = '[client.lengths]\ninput_tokens = "lognormal:mean=600,cv=1"\noutput_tokens = "exponential:mean=200"\n'
+    clients.write_text("".join(f'[[client]]\nname = "{name}"\nrate = 1.0\n{lengths}' for name in "ab"))
+    arguments = ["generate", str(clients), "--duration", "1m", "-o", str(tmp_path / "out")]
     assert run([*arguments, "--to", "azure"]) == 0
-    assert dropped(capsys.readouterr().err) == "azure does not hold it: clients, reasoning"
+    assert dropped(capsys.readouterr().err) == "azure does not hold it: clients"
     assert run([*arguments, "--to", "csv"]) == 0
     assert dropped(capsys.readouterr().err) == ""
 

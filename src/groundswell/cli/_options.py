@@ -146,7 +146,7 @@ TimeUnit = Annotated[
     Literal["s", "ms", "us", "ns"] | None,
     option("What arrivals that are numbers count. If not given: seconds, or Unix time in what its size says."),
 ]
-BlockTokens = Annotated[
+TableBlockTokens = Annotated[
     int | None,
     option(
         "How many tokens each id of a table's prefix blocks stands for, such as 64. If not given, the first rows tell, "

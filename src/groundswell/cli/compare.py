@@ -36,7 +36,7 @@ def compare(
     from_: take.From = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
-    block_tokens: take.BlockTokens = None,
+    block_tokens: take.TableBlockTokens = None,
     bad_rows: take.BadRows = "stop",
     dequantise: take.Dequantise = False,
 ) -> None:

@@ -31,7 +31,7 @@ def convert(
     to: take.To = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
-    block_tokens: take.BlockTokens = None,
+    block_tokens: take.TableBlockTokens = None,
     client_by: take.ClientBy = None,
     bad_rows: take.BadRows = "stop",
     dequantise: take.Dequantise = False,

@@ -92,7 +92,7 @@ def rescale(
     from_: take.From = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
-    block_tokens: take.BlockTokens = None,
+    block_tokens: take.TableBlockTokens = None,
     client_by: take.ClientBy = None,
     bad_rows: take.BadRows = "stop",
     dequantise: take.Dequantise = False,
