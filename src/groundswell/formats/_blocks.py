@@ -66,7 +66,7 @@ class BlockIds:
         if not isinstance(size, int) or size < 1:
             raise UsageError(
                 "the workload does not say how many tokens each of its prefix blocks stands for, so they cannot be "
-                "written as hash_ids"
+                "written as hash_ids; say so where it is read, such as --block-tokens 64"
             )
         if size % self.block_tokens and self.block_tokens % size:
             raise UsageError(
