@@ -14,12 +14,12 @@ from groundswell.table import Workload
 
 Floats = NDArray[np.float64]
 
-IDLE_S = 7 * 86_400.0
+IDLE_S = 86_400.0
 """A conversation of which nothing came for so long is forgotten; a later turn begins one anew."""
-NO_TURN = np.int64(-1)
+NO_TURN = -1
 
 TALK = np.dtype(
-    [("id", np.int64), ("used", np.bool_), ("start_s", np.float64), ("last_s", np.float64), ("turn", np.int64)]
+    [("id", np.int64), ("used", np.bool_), ("start_s", np.float64), ("last_s", np.float64), ("turn", np.int16)]
 )
 _FEWEST = 1024
 
@@ -64,7 +64,7 @@ def _follow(table: Any, talk: Any, alone: Any, at_s: Any, turn: Any, start_s: An
 
 
 class Talks:
-    """The conversations of the blocks so far, which are given in order of time, each once: some 70 bytes each.
+    """The conversations of the blocks so far, which are given in order of time, each once: at most 81 bytes each.
 
     A conversation begins with the first of its requests that comes by. Turns that come again, as in branches, are fine.
     """
@@ -80,7 +80,7 @@ class Talks:
         conversation, and for one that comes after a later turn with which its conversation began.
         """
         frame, at_s = block.frame, block.arrival_s
-        turn = _column(frame, "turn", int(NO_TURN))
+        turn = _column(frame, "turn", NO_TURN)
         if "conversation" in frame.columns:
             talk, alone = _column(frame, "conversation", 0), frame["conversation"].is_null().to_numpy()
         else:
@@ -103,11 +103,11 @@ class Talks:
         return start_s, last_s
 
     def _make_room(self, more: int, now_s: float) -> None:
-        if 2 * (self.filled + more) <= self.table.size:
+        if 3 * (self.filled + more) <= 2 * self.table.size:
             return
         held = self.table[self.table["used"] & (now_s - self.table["last_s"] <= IDLE_S)]
         size = _FEWEST
-        while size < 3 * (held.size + more):
+        while 2 * size < 3 * (held.size + more):
             size *= 2
         self.table = np.zeros(size, TALK)
         _put(self.table, held)

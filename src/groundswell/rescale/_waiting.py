@@ -12,8 +12,10 @@ import polars as pl
 from groundswell.formats.reading.order import SortedRuns, by_time
 from groundswell.table import Workload
 
-MOST_BYTES = 2**28
+MOST_BYTES = 2**27
 """As much waits in memory; beyond it everything that is yet to come goes through temporary files."""
+_FILES_OF = 4
+"""Once there are files, each has such a part of what may wait in memory: many small ones are slow to read."""
 _BLOCK_ROWS = 2**18
 _ROUNDING_S = 1e-6
 """Times that follow from one another by arithmetic are not off by more than this in some centuries."""
@@ -23,8 +25,8 @@ def in_time(placed: Iterable[tuple[Workload, float]], most_bytes: int = MOST_BYT
     """The requests of all blocks in order of time; ``placed`` gives, with blocks whose rows are in any order, the time
     before which nothing will come in the blocks after them.
 
-    Clients may become more from block to block, but keep their numbers. What waits is at most ``most_bytes``, and twice
-    that while it is sorted; if that is not enough, the rest is sorted through temporary files of its size.
+    Clients may become more from block to block, but keep their numbers. What waits is at most ``most_bytes``, and up to
+    four times that while it is sorted; if that is not enough, the rest is sorted through temporary files of its size.
     """
     with tempfile.TemporaryDirectory(prefix="groundswell-") as folder:
         waiting = _Waiting(Path(folder), most_bytes)
@@ -81,11 +83,14 @@ class _Waiting:
         self.most_bytes = most_bytes
         self.runs: list[_Run] = []
         self.files: SortedRuns | None = None
+        self.gathered: list[pl.DataFrame] = []
 
     def add(self, frame: pl.DataFrame) -> None:
         """Keep a frame."""
         if self.files is not None:
-            self.files.add(frame)
+            self.gathered.append(frame)
+            if sum(frame.estimated_size() for frame in self.gathered) > self.most_bytes / _FILES_OF:
+                self._file()
             return
         self.runs.append(_Run(by_time(frame), frame.height))
         while len(self.runs) > 1 and self.runs[-2].frame.height < 2 * self.runs[-1].frame.height:
@@ -105,9 +110,16 @@ class _Waiting:
                 self.files.add(run.frame)
             self.runs = []
 
+    def _file(self) -> None:
+        """Put what was gathered into a file."""
+        if self.files is not None and self.gathered:
+            self.files.add(pl.concat(self.gathered))
+            self.gathered = []
+
     def rest(self) -> Iterator[pl.DataFrame]:
         """All that is left."""
         if self.files is not None:
+            self._file()
             yield from self.files.in_order()
         elif self.runs:
             yield _joined([run.frame for run in self.runs]).frame
