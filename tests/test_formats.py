@@ -70,6 +70,14 @@ HEADS = {
     '{"timestamp":12500,"input_length":1,"output_length":30,"hash_ids":[3]}\n',
     "servegen": "request_id,timestamp,input_tokens,output_tokens\n0,0.0,513,10\n1,0.001235,16,20\n2,12.5,1,30\n",
     "vidur": "arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,513,10\n0.001235,16,20\n12.5,1,30\n",
+    "weka": "".join(
+        f'{{"id":"request-{i}","models":["unknown"],"block_size":64,"hash_id_scope":"local","tool_tokens":0,'
+        f'"system_tokens":0,"requests":[{{"t":{t},"type":"s","model":"unknown","in":{n},"out":{m},"hash_ids":{ids},'
+        f'"api_time":{reply},"ttft":0.5,"think_time":null}}]}}\n'
+        for i, (t, n, m, ids, reply) in enumerate(
+            [(0.0, 513, 10, "[1,2,3,4,5,6,7,8]", 0.7), (0.001235, 16, 20, "[]", 0.9), (12.5, 1, 30, "[]", 1.1)]
+        )
+    ),
     "vllm": '{"timestamp":0.0,"input_length":513,"output_length":10,"hash_ids":['
     + ",".join(map(str, range(33)))
     + ']}\n{"timestamp":0.001235,"input_length":16,"output_length":20,"hash_ids":[33]}\n'

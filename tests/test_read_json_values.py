@@ -175,14 +175,14 @@ def test_chats_lead_to_the_one_they_began_with(parents: list[int], cuts: list[in
 
     roots = Roots()
     edges = sorted({0, *(min(c, len(parents)) for c in cuts), len(parents)})
-    found = [roots.of(chats[a:b], before[a:b]).to_list() for a, b in pairwise(edges)]
+    found = [roots.of(chats[a:b], before[a:b])["conversation"].to_list() for a, b in pairwise(edges)]
     assert [root for part in found for root in part] == [began(i) for i in range(len(parents))]
 
 
 @given(parents=st.lists(st.integers(-1, 9), min_size=1, max_size=12))
 def test_chats_that_lead_in_a_circle_end_somewhere(parents: list[int]) -> None:
     chats = pl.Series(range(len(parents)), dtype=pl.Int64)
-    assert Roots().of(chats, pl.Series(parents, dtype=pl.Int64)).null_count() == 0
+    assert Roots().of(chats, pl.Series(parents, dtype=pl.Int64))["conversation"].null_count() == 0
 
 
 def talks(n: int, seed: int) -> Workload:

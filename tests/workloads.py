@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import polars as pl
 
 from groundswell.formats import FORMATS
 from groundswell.service import TPOT_S, TTFT_S
-from groundswell.table import Workload
+from groundswell.table import COLUMNS, Workload
 
 WRITTEN = tuple(name for name in FORMATS if hasattr(FORMATS[name], "layout") and name != "wildchat")
 """The formats that are both written and read."""
@@ -38,7 +39,7 @@ def random_workload(n: int, seed: int = 0, *, reason: bool = False, items: bool 
 
 
 def everything() -> Workload:
-    """300 requests with every column there is: 60 conversations whose turns hold all that was said before, and come 400 s
+    """300 requests with every column there is: 60 conversations whose turns hold what was said before, and come 400 s
     after the end of the reply before, at the nominal speed."""
     turns, talks = 5, 60
     rng = np.random.default_rng(5)
@@ -69,6 +70,42 @@ def everything() -> Workload:
         }
     )
     return Workload(frame.sort("arrival_s"))
+
+
+def talking(talks: int = 40, seed: int = 0, block: int = 16, alone: int = 10) -> Workload:
+    """Conversations whose prompts begin with one of three shared texts and grow by all that is said, and ``alone``
+    requests of none; at the nominal speed, with times of whole milliseconds."""
+    rng = np.random.default_rng([seed, talks, block])
+    shared = rng.integers(1, 100, 3) * 8
+    rows: list[dict[str, object]] = []
+    unique = itertools.count(10**9)
+    for c in range(talks + alone):
+        kind = int(rng.integers(3))
+        at_s, said = float(rng.integers(0, 100_000)) / 1000, int(shared[kind])
+        for turn in range(1, 1 + (int(rng.integers(1, 6)) if c < talks else 1)):
+            said += int(rng.integers(1, 300))
+            whole = said // block
+            ids = [kind * 10**6 + j if (j + 1) * block <= shared[kind] else (c + 10) * 10**6 + j for j in range(whole)]
+            think_s = float(rng.integers(0, 60_000)) / 1000 if turn > 1 else None
+            at_s += think_s or 0.0
+            reply = int(rng.integers(1, 200))
+            rows.append(
+                {
+                    "arrival_s": round(at_s, 6),
+                    "client": f"c{c % 4}",
+                    "input_tokens": said,
+                    "output_tokens": reply,
+                    "conversation": c if c < talks else None,
+                    "turn": turn if c < talks else None,
+                    "think_s": think_s,
+                    "prefix_blocks": [*ids, *([next(unique)] if said % block else [])],
+                }
+            )
+            at_s += TTFT_S + TPOT_S * reply
+            said += reply
+    types = {name: COLUMNS[name] for name in rows[0]} | {"client": pl.Enum([f"c{k}" for k in range(4)])}
+    frame = pl.DataFrame(rows, schema=types).sort("arrival_s", maintain_order=True)
+    return Workload(frame, {"prefix_block_tokens": block})
 
 
 def cut(workload: Workload, places: Sequence[int]) -> list[Workload]:

@@ -54,9 +54,12 @@ def write_workload(blocks: Iterable[Workload], path: Path, to: str | None, metad
             latest = Workload(block.frame.clear(), block.metadata)
             yield block
 
-    rows = formats.write(passing(), path, format=to, metadata=metadata)
+    notes: list[str] = []
+    rows = formats.write(passing(), path, format=to, metadata=metadata, notes=notes)
     name = formats.format_of(path, to)
     words = formats.dropped_by(name, latest) if latest is not None else []
     if words:
         note(f"dropped, as {name.partition(':')[0]} does not hold it: {', '.join(words)}")
+    for text in notes:
+        note(text)
     return rows

@@ -84,14 +84,14 @@ class BlockIds:
         """The ids of all blocks: of each prompt those that are given, and new ones."""
         place = _within(count)  # of each id in its row
         leads = place < np.repeat(kept, count)
-        ids = np.empty(place.size, np.int64)
+        ids = np.zeros(place.size, np.int64)
         new = place.size - int(kept.sum())
         if self._numbering is None:
             ids[leads] = 2 * (given & _BITS)
             ids[~leads] = 2 * (self.used + np.arange(new)) + 1
         else:
-            ids[leads] = self._numbering.of(given)
-            ids[~leads] = self._numbering.fresh(new)
+            ids[leads] = given
+            ids = self._numbering.of(ids, ~leads)
             if self._numbering.given > _MOST_DENSE:
                 raise DataError(
                     f"the workload has more than {_MOST_DENSE:,} different blocks of {self.block_tokens} tokens, for "

@@ -73,13 +73,14 @@ def session_layout(
     delta = in_sessions and turns == "delta"
     texts = found(head.first, [(name,) for name in PROMPTS[1:]])
     has_blocks = "hash_ids" in head.columns
+    size, of_size = _timed_trace.block_tokens(head, block_tokens, called["input_length"])
     reader = _Reader(
         texts=tuple(path[0] for path in texts),
         chars_per_token=chars_per_token,
         sessions=Sessions() if in_sessions else None,
         delta=delta,
         delays=in_sessions and called["delay"] in head.columns,
-        blocks=has_blocks and not delta,
+        blocks=size if has_blocks and not delta else None,
         called=called,
     )
     notes = [_DELTA] if delta else []
@@ -91,9 +92,9 @@ def session_layout(
         notes.append(f"Prompts given as text are taken to have a token in {chars_per_token:g} characters.")
     times = values_at(head.first, (called["timestamp"],))
     metadata: dict[str, Any] = {"dated": dated(t / 1000 for t in times if is_number(t))}
-    if reader.blocks:
-        metadata[BLOCK_SIZE_KEY], said = _timed_trace.block_tokens(head, block_tokens, called["input_length"])
-        notes += said
+    if reader.blocks is not None:
+        metadata[BLOCK_SIZE_KEY] = size
+        notes += of_size
     # Keys that only later rows have are read all the same, but for prompts as text, which are large.
     raw = {called[name]: dtype for name, dtype in _RAW.items() if name not in PROMPTS[1:] or (name,) in texts}
     names = {**_timed_trace.NAMES, "turn": "session_id", "conversation": "session_id", "think_s": "delay"}
@@ -125,7 +126,8 @@ class _Reader:
     sessions: Sessions | None
     delta: bool
     delays: bool
-    blocks: bool
+    blocks: int | None
+    """The size of the blocks that ids stand for, if these are of whole prompts."""
     called: Mapping[str, str]
 
     def rows(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -154,12 +156,13 @@ class _Reader:
                 pl.col("session").alias("conversation"),
                 turn_number(pl.col("turn")).alias("turn"),
             ]
-            columns.append(_refused())
+            columns.append(_early().alias(REFUSED))
         if self.delays:
             columns.append(pl.when(pl.col("turn") > 1).then("delay_s").alias("think_s"))
-        if self.blocks:
-            columns.append(_timed_trace.prefix_blocks(frame["hash_ids"]))
-        return frame.select(columns)
+        if self.blocks is None:
+            return frame.select(columns)
+        out = frame.select(*columns, _timed_trace.prefix_blocks(frame["hash_ids"]))
+        return _timed_trace.refusing(out, self.blocks)
 
     def _prompt_tokens(self) -> pl.Expr:
         """The length of what a row says: as it is stated, or else from its text."""
@@ -182,12 +185,12 @@ class _Reader:
         return pl.coalesce("output_length", *allowed)
 
 
-def _refused() -> pl.Expr:
+def _early() -> pl.Expr:
     """What is wrong with a turn that comes before the one it follows, and null for others."""
     said = "is turn {} of session {} and comes {} ms before the turn that it follows"
     early_ms = ((pl.col("before_s") - pl.col("arrival_s")) * 1000).round(3)
     early = pl.format(said, pl.col("turn"), pl.col("session_id"), early_ms)
-    return pl.when(pl.col("arrival_s") < pl.col("before_s")).then(early).alias(REFUSED)
+    return pl.when((pl.col("arrival_s") < pl.col("before_s")) & pl.col("timestamp_s").is_not_null()).then(early)
 
 
 def _chars(messages: pl.Expr) -> pl.Expr:

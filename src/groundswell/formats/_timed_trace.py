@@ -12,9 +12,9 @@ from typing import Any
 import polars as pl
 
 from groundswell.errors import UsageError
-from groundswell.formats._block_sizes import block_range, usual_size
+from groundswell.formats._block_sizes import block_range, too_many, usual_size
 from groundswell.formats._json_values import dated, finite, is_json, is_number, tokens, values_at
-from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout import REFUSED, Head, Layout
 from groundswell.prefix import BLOCK_SIZE_KEY
 
 NUMBERS = ("timestamp", "input_length", "output_length")
@@ -79,7 +79,22 @@ def layout(head: Head, per_second: float, usual_block: int, notes: tuple[str, ..
     size, said = block_tokens(head, usual_block)
     metadata = {"dated": dated(t / per_second for t in _times(head)), BLOCK_SIZE_KEY: size}
     raw = {**dict.fromkeys(NUMBERS, pl.Float64()), "hash_ids": pl.List(pl.Int64())}
-    return Layout(raw, lambda frame: rows(frame, per_second), metadata, NAMES, (*notes, *said))
+
+    def read(frame: pl.DataFrame) -> pl.DataFrame:
+        return refusing(rows(frame, per_second), size)
+
+    return Layout(raw, read, metadata, NAMES, (*notes, *said))
+
+
+def refusing(rows: pl.DataFrame, size: int) -> pl.DataFrame:
+    """A workload's columns, and what is wrong with a row that has more ids than its prompt has blocks of ``size``."""
+    if "prefix_blocks" not in rows.columns:
+        return rows
+    count, prompt = pl.col("prefix_blocks").list.len().cast(pl.Int64), pl.col("input_tokens").cast(pl.Int64)
+    said = f"column 'hash_ids' has {{}} ids, more than there are blocks of {size} tokens in a prompt of {{}}"
+    many = pl.when(too_many(count, prompt, size)).then(pl.format(said, count, prompt))
+    before = [REFUSED] if REFUSED in rows.columns else []
+    return rows.with_columns(pl.coalesce(*before, many).alias(REFUSED))
 
 
 def rows(frame: pl.DataFrame, per_second: float) -> pl.DataFrame:

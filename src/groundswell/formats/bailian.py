@@ -18,7 +18,7 @@ from groundswell.formats import FORMATS, Prefixes, Sink, _timed_trace
 from groundswell.formats._blocks import BlockIds, block_size
 from groundswell.formats._json_values import is_json, turn_number
 from groundswell.formats._lines import JsonLines, input_length, second
-from groundswell.formats.layout import Head, Layout
+from groundswell.formats.layout import REFUSED, Head, Layout
 from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.table import Workload
 
@@ -82,16 +82,18 @@ class Bailian:
             raw["hash_ids"] = pl.List(pl.Int64())
         else:
             del metadata[BLOCK_SIZE_KEY]
-        roots = Roots()
+        roots, size = Roots(), plain.metadata[BLOCK_SIZE_KEY]
 
         def rows(frame: pl.DataFrame) -> pl.DataFrame:
+            links = roots.of(frame["chat_id"], frame["parent_chat_id"])
             columns: list[pl.Expr | pl.Series] = [
                 pl.col("type").alias("client"),
-                roots.of(frame["chat_id"], frame["parent_chat_id"]).alias("conversation"),
+                links["conversation"],
+                _refused(frame, links, has_turns=has_turns).alias(REFUSED),
             ]
             if has_turns:
                 columns.append(turn_number(pl.col("turn")))
-            return _timed_trace.rows(frame, 1.0).hstack(frame.select(columns))
+            return _timed_trace.refusing(_timed_trace.rows(frame, 1.0).hstack(frame.select(columns)), size)
 
         names = {**plain.names, "client": "type", "conversation": "chat_id", "turn": "turn"}
         return Layout(raw, rows, metadata, names, (*plain.notes, _TURNS))
@@ -106,15 +108,24 @@ class Roots:
     def __init__(self) -> None:
         self.known = pl.DataFrame(schema={"chat": pl.Int64, "root": pl.Int64})
 
-    def of(self, chats: pl.Series, parents: pl.Series) -> pl.Series:
-        """The first chat of each of ``chats``, whose parent is :data:`ROOT` or null where it is itself the first."""
+    def of(self, chats: pl.Series, parents: pl.Series) -> pl.DataFrame:
+        """``conversation``, the first chat of each of ``chats``, whose parent is :data:`ROOT` or null where it is the
+        first; ``before``, the row of the parent, null if it is not here; ``in_circle``, whether parents lead back to
+        where they began."""
         chat, parent = chats.fill_null(ROOT).to_numpy(), parents.fill_null(ROOT).to_numpy()
-        top = _top(chat, parent)
+        above = _above(chat, parent)
+        top = _top(above)
         before = parent[top]
         root = np.where(before == ROOT, chat[top], self._known_root(before))
         later = pl.DataFrame({"chat": chat, "root": root}).filter(pl.col("chat") != pl.col("root"))
         self.known = pl.concat([self.known, later])
-        return pl.select(pl.when(chats.is_not_null()).then(pl.Series(root))).to_series()
+        rows = np.arange(chat.size)
+        circle = (above[top] != top) | ((parent != ROOT) & ((chat == parent) | (root == chat)))
+        return pl.DataFrame({"root": root, "above": above, "row": rows, "in_circle": circle}).select(
+            pl.when(chats.is_not_null()).then("root").alias("conversation"),
+            pl.when(pl.col("above") != pl.col("row")).then("above").alias("before"),
+            "in_circle",
+        )
 
     def _known_root(self, chat: Ids) -> Ids:
         asked = pl.DataFrame({"chat": chat})
@@ -123,19 +134,47 @@ class Roots:
         return root.fill_null(asked["chat"]).to_numpy()
 
 
-def _top(chat: Ids, parent: Ids) -> Ids:
-    """For each row the place of the first row of its conversation that is among these rows."""
+def _above(chat: Ids, parent: Ids) -> Ids:
+    """For each row that of its parent, or itself if that is not among these rows."""
     order = np.argsort(chat, kind="stable")
     place = (
         order[np.minimum(np.searchsorted(chat, parent, sorter=order), max(chat.size - 1, 0))] if chat.size else order
     )
-    up = np.where((chat[place] == parent) & (parent != ROOT), place, np.arange(chat.size))
-    for _ in range(chat.size.bit_length()):  # each step doubles how far up it goes; ids in a circle have no top
+    return np.where((chat[place] == parent) & (parent != ROOT), place, np.arange(chat.size))
+
+
+def _top(above: Ids) -> Ids:
+    """For each row the first row of its conversation that is among these rows; in a circle any of it."""
+    up = above
+    for _ in range(above.size.bit_length()):  # each step doubles how far up it goes
         further = up[up]
         if np.array_equal(further, up):
             break
         up = further
     return up
+
+
+def _refused(frame: pl.DataFrame, links: pl.DataFrame, *, has_turns: bool) -> pl.Series:
+    """What is wrong with a chat whose parents lead in a circle, or that is before its parent, and null for others."""
+    own = frame.select("chat_id", "parent_chat_id", "timestamp", *(["turn"] if has_turns else []))
+    before = own.select(pl.all().gather(links["before"])).select(pl.all().name.prefix("before_"))
+    circle = (
+        "chat {} follows chat {}, and that in turn follows it: parents must lead to a first chat, whose parent is -1"
+    )
+    early = "chat {} is at {} s, before chat {} that it follows, at {} s"
+    turned = "chat {} is turn {} and follows chat {}, which is turn {}"
+    names = ("chat_id", "timestamp", "parent_chat_id", "before_timestamp")
+    said = (
+        pl.when("in_circle")
+        .then(pl.format(circle, "chat_id", "parent_chat_id"))
+        .when(pl.col("timestamp") < pl.col("before_timestamp"))
+        .then(pl.format(early, *names))
+    )
+    if has_turns:
+        numbers = ("chat_id", pl.col("turn").cast(pl.Int64, strict=False), "parent_chat_id")
+        wrong = pl.format(turned, *numbers, pl.col("before_turn").cast(pl.Int64, strict=False))
+        said = said.when(pl.col("turn") <= pl.col("before_turn")).then(wrong)
+    return pl.concat([own, before, links], how="horizontal").select(said.alias(REFUSED)).to_series()
 
 
 class _Chats:

@@ -59,7 +59,10 @@ def mapped(
     told = {name: place for name, place in names.items() if name in ("client", "model")}
 
     size = _block_size(head, taken) if block_tokens is None else _stated(head, taken, block_tokens)
-    refused = [] if block_tokens is None else [_refused(names["prefix_blocks"], block_tokens).alias(REFUSED)]
+    wrong = [] if block_tokens is None else [_refused(names["prefix_blocks"], block_tokens)]
+    if {"conversation", "turn"} <= set(taken):
+        wrong.append(_astray(names["turn"], names["conversation"]))
+    refused = [pl.coalesce(wrong).alias(REFUSED)] if wrong else []
 
     def rows(frame: pl.DataFrame) -> pl.DataFrame:
         values = [_value(name, column.value, types[name]).alias(name) for name, column in taken.items()]
@@ -218,6 +221,13 @@ def _refused(place: str, size: int) -> pl.Expr:
     prompt = pl.col("input_tokens").cast(pl.Int64, strict=False)
     said = f"column {place!r} has {{}} ids, more than there are blocks of {size} tokens in a prompt of {{}}"
     return pl.when(too_many(count, prompt, size)).then(pl.format(said, count, prompt))
+
+
+def _astray(turn: str, conversation: str) -> pl.Expr:
+    """What is wrong with a later turn of no conversation, and null for others."""
+    said = f"column {turn!r} is {{}}, but column {conversation!r} is empty: a later turn needs its conversation"
+    later = (pl.col("turn") > 1) & pl.col("conversation").is_null()
+    return pl.when(later).then(pl.format(said, "turn"))
 
 
 def _items(frame: pl.DataFrame) -> list[pl.Series]:

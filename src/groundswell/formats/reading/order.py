@@ -99,10 +99,10 @@ class SortedRuns:
         """How much the files hold."""
         return sum(self._file(i).stat().st_size for i in range(len(self.rows)))
 
-    def in_order(self) -> Generator[pl.DataFrame, None, None]:
-        """All rows, in frames that follow each other in time."""
+    def in_order(self, rows: int = RUN_ROWS // 2) -> Generator[pl.DataFrame, None, None]:
+        """All rows, in frames of about ``rows`` that follow each other in time; those of one time are in one frame."""
         marks = np.sort(np.concatenate(self.marks))
-        step = max(RUN_ROWS // 2 // _MARK_EVERY, 1)
+        step = max(rows // _MARK_EVERY, 1)
         edges = np.unique(np.append(marks[step::step], np.inf))
         low = -np.inf
         for high in edges:

@@ -23,10 +23,11 @@ from groundswell.whole_file import is_stream
 
 BOM = b"\xef\xbb\xbf"
 _HEAD_BYTES = 2**20
-_FIRST_ROWS = 100
+FIRST_ROWS = 100
 _GZIP = b"\x1f\x8b"
 _PACKED = {b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 _SEPARATORS = ",;\t|"
+_PLACE = {"csv": "line", "jsonl": "line", "json": "item", "parquet": "row"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Source:
     """So many bytes stand before the first row."""
     first_line: int = 1
     """The number of the first row's line."""
+
+    @property
+    def place(self) -> str:
+        """What a row's number counts."""
+        return _PLACE[self.head.kind]
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
@@ -76,7 +82,11 @@ def unpacked(path: Path, gzipped: bool) -> Iterator[IO[bytes]]:
 def examine(path: Path) -> Source:
     """What the file at ``path`` is. Raises UsageError where there is none to read, DataError for what is no table."""
     if path.is_dir():
-        raise UsageError(f"{path}: is a folder; name a file in it")
+        from groundswell.formats.reading.folder import examined, files_of
+
+        if files := files_of(path):
+            return examined(path, files)
+        raise UsageError(f"{path}: is a folder without .json files; name a file in it")
     if not path.exists():
         raise UsageError(f"{path}: no such file")
     if is_stream(path):
@@ -121,21 +131,21 @@ def _parquet(path: Path) -> Source:
     try:
         file = pl.scan_parquet(path, glob=False)
         schema = file.collect_schema()
-        first = file.head(_FIRST_ROWS).collect()
+        first = file.head(FIRST_ROWS).collect()
     except (pl.exceptions.PolarsError, OSError) as fault:
         raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(fault).split())[:200]}") from None
     return Source(path, Head(path, "parquet", tuple(schema), tuple(first.iter_rows(named=True)), dict(schema)))
 
 
 def _json(path: Path, begin: bytes, gzipped: bool, mark: int) -> Source:
-    lines = [line for line in begin.split(b"\n")[:_FIRST_ROWS] if line.strip()]
+    lines = [line for line in begin.split(b"\n")[:FIRST_ROWS] if line.strip()]
     if begin.lstrip()[:1] == b"{":
         objects = [row for row in map(_object, lines) if row is not None]
         if _object(lines[0]) is not None or any(_object(line) for line in lines[1:5]):
             return Source(path, _json_head(path, "jsonl", objects), gzipped, begin=mark)
     from groundswell.formats.reading.document import first_items
 
-    rows = first_items(path, gzipped, _FIRST_ROWS)
+    rows = first_items(path, gzipped, FIRST_ROWS)
     return Source(path, _json_head(path, "json", rows), gzipped, begin=mark)
 
 
@@ -174,7 +184,7 @@ def _first_records(rows: bytes, separator: str) -> Iterator[list[str]]:
     if len(text) > _HEAD_BYTES // 2:
         text = text[: text.rfind("\n") + 1]
     filled = (row for row in _records(text, separator) if any(row))
-    return islice(filled, _FIRST_ROWS)
+    return islice(filled, FIRST_ROWS)
 
 
 def _records(text: str, separator: str) -> Iterator[list[str]]:

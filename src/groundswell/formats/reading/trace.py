@@ -29,7 +29,6 @@ Result = TypeVar("Result")
 
 _Reader = Callable[[Source, Mapping[str, pl.DataType]], Rows]
 _ROWS: dict[str, _Reader] = {"csv": CsvRows, "jsonl": JsonRows, "json": JsonRows, "parquet": ParquetRows}
-_PLACE = {"csv": "line", "jsonl": "line", "json": "item", "parquet": "row"}
 _FAR_S = 1e8
 """So far from 0, as Unix time is, a float holds some tenths of a microsecond; what it has beyond is dropped."""
 _FIRST = ("arrival_s", "client", "input_tokens", "output_tokens")
@@ -71,7 +70,7 @@ class Trace:
         self._zero_unix_s = 0.0 if self.metadata.pop("dated", False) else self.metadata.get("start_unix_s")
         self._source = source
         self._layout = layout
-        self.place = _PLACE[source.head.kind]
+        self.place = source.place
         self._judge = Judge(source.path, bad_rows, self.place)
         self._clock = Clock(str(source.path), known.names, dequantise, sure_of_unit or self._zero_unix_s is not None)
         self._block_rows = block_rows
