@@ -71,9 +71,8 @@ def slow(seed: int) -> Requests:
         prompt: list[object] = []
         for turn in range(int(rng.choice(TURNS, p=TURN_SHARE))):
             if turn == 0:
-                tokens = int(rng.choice(INPUT))
-                common = min(shared, tokens)
-                prompt = [(shared, k) for k in range(common)] + [(name, 0, k) for k in range(tokens - common)]
+                tokens = max(int(rng.choice(INPUT)), shared + (shared > 0))
+                prompt = [(shared, k) for k in range(shared)] + [(name, 0, k) for k in range(tokens - shared)]
             else:
                 reply = int(rng.choice(OUTPUT))
                 t += 0.5 + 0.02 * reply + float(rng.choice(THINK_S))

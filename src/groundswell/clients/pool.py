@@ -50,7 +50,8 @@ the output; ``*_count`` is items a request and ``*_tokens`` the size of one item
 A client that has ``turns`` (requests a conversation) converses, and its ``input_tokens`` are those of first prompts. A
 later turn comes ``think_ms`` after the reply before it ended, and adds ``new_tokens`` to the share ``kept_ratio`` of
 its context (to all of it where that field is missing), or where ``regenerate`` is 1 sends the last prompt again. Each
-value of ``shared_tokens`` is a beginning, of so many tokens, that prompts share; 0 is none."""
+value of ``shared_tokens`` is a beginning, of so many tokens, that prompts share and that no first prompt is shorter
+than; 0 is none."""
 
 
 @dataclass(frozen=True, eq=False)

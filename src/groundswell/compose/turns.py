@@ -162,7 +162,7 @@ def unfold(
 
     Row ``row[n]`` begins the conversation of turn n; ``begun`` has the rows' first requests (input, output, reasoning).
     A prompt without history begins with shared beginning ``common[i]`` or, where that is -1, with ``room[i]`` tokens
-    whose blocks count from ``base_id[i]``. With ``size`` 0 there are no runs.
+    whose blocks count from ``base_id[i]``; it is longer than that. With ``size`` 0 there are no runs.
     """
     ttft_s, tpot_s = speed
     pairs = np.empty(8 * (client.size + 1), np.int64)
@@ -182,6 +182,7 @@ def unfold(
                 pause, keeps, base = np.float64(think_s[s]), np.int64(kept_tokens[s]), np.int64(back[s])
             elif k == 0:
                 length, out, thought = np.int64(begun[0, i]), np.int64(begun[1, i]), np.int64(begun[2, i])
+                length = max(length, np.int64(room[i]) + (room[i] > 0))  # a beginning is not all of a prompt
             else:
                 base = np.int64(1)
                 pause = 1e-3 * _drawn(key[i], k, THINK, law[i], 0.0, tables)
