@@ -6,6 +6,7 @@ Tests of what is random look for five standard errors: with fixed seeds they fai
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -194,7 +195,7 @@ def test_templates_are_used_as_often_as_their_popularity_says() -> None:
 
 def test_a_context_that_is_full_keeps_its_beginning_and_drops_what_is_oldest() -> None:
     most = 1600
-    law = {"shared_tokens": 320, "input_tokens": 1200, "turns": 12}
+    law: dict[str, Any] = {"shared_tokens": 320, "input_tokens": 1200, "turns": 12}
     workload = composed(pool_of([chat(2, **law)], 7200), talking=Talking(max_context_tokens=most))
     frame = blocks_of(workload)
     assert frame["input_tokens"].max() == most
@@ -226,17 +227,17 @@ def recorded(
     """
     steps = [step for _, _, requests in conversations for step in requests]
     pool = pool_of([Client("c", rate, "poisson", {"input_tokens": 100, "output_tokens": 10})], 6000)
-    columns = [np.array(column) for column in zip(*steps, strict=True)]
-    names = ("think_s", "back", "kept_tokens", "input_tokens", "output_tokens")
+    think_s, back, kept, given, replies = (np.array(column) for column in zip(*steps, strict=True))
     sessions = Sessions(
         first=np.array([0, len(conversations)]),
         start_s=np.array([start_s for start_s, _, _ in conversations]),
         shared=np.array([shared for _, shared, _ in conversations], np.int32),
         edge=np.cumsum([0, *(len(requests) for _, _, requests in conversations)]),
-        **{
-            name: column.astype(np.float32 if name == "think_s" else np.int32)
-            for name, column in zip(names, columns, strict=True)
-        },
+        think_s=think_s.astype(np.float32),
+        back=back.astype(np.int32),
+        kept_tokens=kept.astype(np.int32),
+        input_tokens=given.astype(np.int32),
+        output_tokens=replies.astype(np.int32),
         reason_tokens=np.zeros(len(steps), np.int32),
         shared_tokens=np.array([64, 160], np.int32),
         shared_within=np.array([-1, 0], np.int32),
@@ -300,6 +301,19 @@ def test_at_its_own_rate_each_recorded_conversation_comes_once() -> None:
     assert len(once) == 300
     thrice = composed(pool, 6000, rate="x3").frame["input_tokens"].value_counts()["count"]
     assert set(thrice) <= {2, 3, 4}
+
+
+def test_sessions_of_a_client_that_is_a_law_say_nothing_of_time() -> None:
+    """All of its sessions are of one moment, and last longer than the pool; the rate is that of requests."""
+    requests = [(0.0, 0, 0, 100, 10), (3000.0, 1, 110, 150, 10), (9000.0, 1, 160, 200, 10)]
+    pool = dataclasses.replace(
+        recorded((0.0, -1, requests), (0.0, -1, requests[:1]), rate=2.0), stated=np.array([True])
+    )
+    begun = compose(pool).planner.talks
+    assert begun is not None
+    np.testing.assert_allclose(begun.share, 0.5)
+    count = len(composed(pool, 6000))
+    assert abs(count - 12_000) < FIVE * np.sqrt(12_000 * (9 + 1) / 4)
 
 
 @settings(max_examples=25)

@@ -116,7 +116,7 @@ def test_ids_that_fit_no_block_are_said_to(tmp_path: Path) -> None:
     trace = read(saved(tmp_path, rows), bad_rows="skip")
     assert any("No one block size fits" in note for note in trace.reading.notes)
     assert table(trace)["prefix_blocks"].list.len().to_list() == [2]
-    with pytest.raises(DataError, match="line 2: column 'hash_ids' has 9 ids, more than .* 512 tokens in a prompt of"):
+    with pytest.raises(DataError, match=r"line 2: column 'hash_ids' has 9 ids, more than .* 512 tokens in a prompt of"):
         table(read(trace.path))
 
 
@@ -198,7 +198,7 @@ def test_a_trace_without_times_cannot_be_placed(tmp_path: Path) -> None:
 
 
 def test_a_first_turn_without_a_time_is_told_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="line 2: column 'timestamp' is empty"):
+    with pytest.raises(DataError, match=r"line 2: column 'timestamp' is empty"):
         table(read(saved(tmp_path, [AIPERF[0], {**AIPERF[2], "session_id": "new"}])))
 
 

@@ -18,7 +18,8 @@ from groundswell.fidelity import compare
 from groundswell.fit import fit_pool
 from groundswell.formats import write
 from groundswell.formats.reading import read
-from groundswell.prefix import BLOCK_SIZE_KEY
+from groundswell.population import Population
+from groundswell.prefix import BLOCK_SIZE_KEY, with_blocks
 from groundswell.summary import Summary
 from groundswell.table import Workload
 
@@ -28,6 +29,15 @@ LENGTHS = {
     "reason_ratio": "empirical:values=(0.2,0.8)",
     "image_count": "zipf:exponent=2,most=8",
     "image_tokens": "lognormal:mean=500,cv=0.5",
+}
+TALK: dict[str, str | float] = {
+    **LENGTHS,
+    "turns": "empirical:values=(1,3)",
+    "think_ms": 10_000,
+    "new_tokens": 20,
+    "kept_ratio": "empirical:values=(0.5,1)",
+    "regenerate": "empirical:values=(0,1)",
+    "shared_tokens": "templates:count=2,tokens=400",
 }
 
 
@@ -47,7 +57,14 @@ def warm() -> None:
     characterize(halves)
     characterize([Workload(half.frame.drop("conversation")) for half in halves])  # found by their prefixes then
     compare(halves, {"itself": halves})
-    fit_pool(halves)
+    fitted = fit_pool(halves).pool
+    for conversing in (
+        fitted,
+        pool_of([Client("c", 1.0, "poisson", TALK)], 600),
+        Population.load("agent").sample(1, 0),
+    ):
+        for block in compose(conversing, duration_s=600.0):
+            with_blocks(block)
 
 
 def everything() -> Workload:

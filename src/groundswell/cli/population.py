@@ -78,6 +78,6 @@ def sample(
     from groundswell.units import parse_duration
 
     law, span_s = Population.load(name), parse_duration(duration)
-    check_fits(clients or law.fitted.clients, span_s)
+    check_fits(clients or law.fitted.clients, span_s, whole_sessions=law.agents is not None)
     drawn = law.sample(clients or law.fitted.clients, seed, span_s=span_s, start_s=parse_duration(start))
     write_pool_and_say(drawn, output)

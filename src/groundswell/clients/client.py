@@ -180,7 +180,7 @@ def window_means(curve: Curve, edge_s: Floats) -> Floats:
     """The mean of ``curve`` between each two neighbouring edges, exactly."""
     time_s = np.union1d(edge_s, np.clip(curve.time_s, edge_s[0], edge_s[-1]))
     rate = np.interp(time_s, curve.time_s, curve.rate_per_s)
-    area = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(time_s))])
+    area = np.concatenate([[0.0], np.cumsum((0.5 * rate[1:] + 0.5 * rate[:-1]) * np.diff(time_s))])
     means: Floats = np.diff(area[np.searchsorted(time_s, edge_s)]) / np.diff(edge_s)
     return np.maximum(means, 0.0)
 

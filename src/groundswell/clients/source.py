@@ -14,6 +14,7 @@ POOL_FILE = ".pool"
 DAY_S = 86_400.0
 WINDOW_S = 600.0
 BYTES_A_CLIENT, BYTES_A_WINDOW = 4_000, 30  # of memory, at the peak of drawing clients from a law
+BYTES_OF_SESSIONS = 400_000  # of a client that comes with whole ones
 
 
 def open_source(
@@ -62,13 +63,14 @@ def _sampled(name: str | Path, clients: int | None, seed: int, span_s: float, st
         )
     law = Population.load(str(name))
     count = law.fitted.clients if clients is None else clients
-    check_fits(count, span_s)
+    check_fits(count, span_s, whole_sessions=law.agents is not None)
     return law.sample(count, seed, span_s=span_s, start_s=start_s)
 
 
-def check_fits(clients: int, span_s: float) -> None:
+def check_fits(clients: int, span_s: float, *, whole_sessions: bool) -> None:
     """Raise UsageError where so many clients of a law over ``span_s`` seconds need more memory than there is."""
-    need = float(clients) * (BYTES_A_CLIENT + BYTES_A_WINDOW * span_s / WINDOW_S)
+    own = BYTES_A_CLIENT + BYTES_OF_SESSIONS * whole_sessions
+    need = float(clients) * (own + BYTES_A_WINDOW * span_s / WINDOW_S)
     there_is = float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
     if need > there_is:
         raise UsageError(

@@ -117,13 +117,20 @@ class Talks:
         if stated.size:
             out[stated] = 1.0 / np.maximum(pool.lengths.mean[self.law[stated, :, 0]][:, pool.slot_of_window], 1.0)
         if len(self.sessions):
+            recorded, dealt = self.kind == RECORDED, self.kind == DEALT
+            whole = self._conversations_per_request[:, None]
             begun, sent = self._recorded
             known = sent > 0
-            whole = begun.sum(axis=1, keepdims=True) / np.maximum(sent.sum(axis=1, keepdims=True), 1.0)
-            recorded = self.kind == RECORDED
             out[recorded] = np.where(known, begun / np.where(known, sent, 1.0), whole)[recorded]
-            out[self.kind == DEALT] = whole[self.kind == DEALT]
+            out[dealt] = whole[dealt]
         return out
+
+    @property
+    def _conversations_per_request(self) -> Floats:
+        """Of each client's whole sessions, shape [C]."""
+        sessions = self.sessions
+        requests = np.diff(sessions.edge[sessions.first])
+        return np.asarray(np.diff(sessions.first) / np.maximum(requests, 1))
 
     @property
     def _recorded(self) -> tuple[Floats, Floats]:
@@ -211,7 +218,7 @@ class Talks:
     @cached_property
     def _edge_s(self) -> Floats:
         """Where the pool's windows begin, and the last one ends, shape [W + 1]."""
-        return self.pool.start_s + self.pool.window_s * np.arange(self.pool.window_count + 1)
+        return np.asarray(self.pool.start_s + self.pool.window_s * np.arange(self.pool.window_count + 1), np.float64)
 
     def _window_of(self, time_s: Floats) -> Ints:
         return np.searchsorted(self._edge_s, time_s, side="right") - 1
