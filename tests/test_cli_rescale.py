@@ -212,7 +212,10 @@ def one_line(capsys: pytest.CaptureFixture[str], said: str) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("0,1,1,1,7\n1,1,1,1,7\n2,1,1,2,\n", "trace.csv: the request at 2 s is turn 2 of no conversation"),
+        (
+            "0,1,1,1,7\n1,1,1,1,7\n2,1,1,2,\n",
+            "trace.csv, line 4: column 'turn' is 2, but column 'conversation' is empty",
+        ),
         (
             "0,1,1,2,7\n1,1,1,1,7\n",
             "trace.csv: the request at 1 s is turn 1 of conversation 7, which began with turn 2",
