@@ -231,7 +231,7 @@ def recorded(
     sessions = Sessions(
         first=np.array([0, len(conversations)]),
         start_s=np.array([start_s for start_s, _, _ in conversations]),
-        shared=np.array([shared for _, shared, _ in conversations], np.int32),
+        shared=np.array([shared for _, shared, requests in conversations for _ in requests], np.int32),
         edge=np.cumsum([0, *(len(requests) for _, _, requests in conversations)]),
         think_s=think_s.astype(np.float32),
         back=back.astype(np.int32),

@@ -76,8 +76,8 @@ def played(sessions: Sessions, block: int = B) -> list[list[object]]:
                 before, kept = int(sessions.input_tokens[n - back]), int(sessions.kept_tokens[n])
                 again = before == length and kept >= length
                 ids = prompts[k - back][: -(-length // block) if again else min(kept, before, length) // block]
-            elif k == 0 and sessions.shared[m] >= 0:
-                ids = beginning(int(sessions.shared[m]), length // block)
+            elif sessions.shared[n] >= 0:
+                ids = beginning(int(sessions.shared[n]), length // block)
             ids = ids + [(m, k, place) for place in range(len(ids), -(-length // block))]
             prompts.append(ids)
             out.append((at_s, ids))

@@ -140,10 +140,10 @@ _TABLES: dict[str, dict[str, Any]] = {
 
 _SESSIONS: dict[str, dict[str, Any]] = {
     "senders": {},
-    "conversations": {"start_s": np.float64, "shared": np.int32},
+    "conversations": {"start_s": np.float64},
     "requests": {
         "think_s": np.float32,
-        **dict.fromkeys(("back", "kept_tokens", "input_tokens", "output_tokens", "reason_tokens"), np.int32),
+        **dict.fromkeys(("shared", "back", "kept_tokens", "input_tokens", "output_tokens", "reason_tokens"), np.int32),
     },
     "shared": {"shared_tokens": np.int32, "shared_within": np.int32, "shared_key": np.uint64},
 }

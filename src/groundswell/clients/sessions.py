@@ -23,8 +23,8 @@ from groundswell.service import TTFT_S as TTFT_S
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-_CONVERSATIONS = ("start_s", "shared")
-_STEPS = ("think_s", "back", "kept_tokens", "input_tokens", "output_tokens", "reason_tokens")
+_COUNTS = ("back", "kept_tokens", "input_tokens", "output_tokens", "reason_tokens")
+_STEPS = ("think_s", "shared", *_COUNTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,8 @@ class Sessions:
 
     first: Ints  # [C + 1]
     start_s: Floats  # [M], on the pool's clock
-    shared: NDArray[np.int32]  # [M]
     edge: Ints  # [M + 1]
+    shared: NDArray[np.int32]  # [N]
     think_s: NDArray[np.float32]  # [N]; 0 in a conversation's first request
     back: NDArray[np.int32]  # [N]
     kept_tokens: NDArray[np.int32]  # [N]
@@ -61,7 +61,7 @@ class Sessions:
         for right, what in (
             (_rises(self.first, self.start_s.size), "the clients' conversations do not follow one another"),
             (_rises(self.edge, self.think_s.size) and not (np.diff(self.edge) < 1).any(), "one has no requests"),
-            (self.edge.size == self.start_s.size + 1 == self.shared.size + 1, "columns differ in length"),
+            (self.edge.size == self.start_s.size + 1, "columns differ in length"),
             (all(getattr(self, name).shape == self.think_s.shape for name in _STEPS), "columns differ in length"),
             (np.isfinite(self.start_s).all() and np.isfinite(self.think_s).all(), "a time is not finite"),
             (self._in_order(), "a client's conversations are not in order of time"),
@@ -69,7 +69,7 @@ class Sessions:
             (bool((self.shared_within < np.arange(self.shared_tokens.size)).all()), "a shared beginning is in itself"),
             (self.shared_tokens.shape == self.shared_within.shape == self.shared_key.shape, "columns differ in length"),
             (self.back.size == 0 or bool((self.back <= self.place).all()), "a request begins with one of another"),
-            (all((getattr(self, name) >= 0).all() for name in _STEPS[1:]), "a number is negative"),
+            (all((getattr(self, name) >= 0).all() for name in _COUNTS), "a number is negative"),
         ):
             if not right:
                 raise UsageError(f"sessions do not fit together: {what}")
@@ -108,16 +108,15 @@ class Sessions:
         requests = np.diff(self.edge)[talk]
         edge = np.concatenate([[0], np.cumsum(requests)]).astype(np.int64)
         step = np.repeat(self.edge[talk] - edge[:-1], requests) + np.arange(edge[-1])
-        taken = {name: getattr(self, name)[talk] for name in _CONVERSATIONS}
-        taken |= {name: getattr(self, name)[step] for name in _STEPS}
-        return dataclasses.replace(self, first=first, edge=edge, **taken)
+        taken = {name: getattr(self, name)[step] for name in _STEPS}
+        return dataclasses.replace(self, first=first, start_s=self.start_s[talk], edge=edge, **taken)
 
     @classmethod
     def concat(cls, parts: Sequence[Sessions]) -> Sessions:
         """The clients of all parts, one after the other, with the conversations of each."""
         columns: dict[str, Any] = {
             name: np.concatenate([getattr(part, name) for part in parts])
-            for name in (*_CONVERSATIONS, *_STEPS, "shared_tokens", "shared_within", "shared_key")
+            for name in ("start_s", *_STEPS, "shared_tokens", "shared_within", "shared_key")
         }
         before = np.cumsum([0, *(part.shared_tokens.size for part in parts)])
         for name in ("shared", "shared_within"):
@@ -139,9 +138,8 @@ class Sessions:
 
 _TYPES: dict[str, Any] = {
     "start_s": np.float64,
-    "shared": np.int32,
     "think_s": np.float32,
-    **dict.fromkeys(_STEPS[1:], np.int32),
+    **dict.fromkeys(("shared", *_COUNTS), np.int32),
     "shared_tokens": np.int32,
     "shared_within": np.int32,
     "shared_key": np.uint64,

@@ -51,11 +51,15 @@ class Joint:
 
 @dataclass(frozen=True, eq=False)
 class Senders:
-    """For each piece: its client, its window of the run, and the key of its lengths."""
+    """For each piece: its client, its window of the run, and the key of its lengths; how many requests it has, if that
+    is known and not 0, and how far their circle is turned.
+    """
 
     client: NDArray[np.int32]
     window: NDArray[np.int64]
     key: NDArray[np.uint64]
+    count: NDArray[np.int64]
+    phase: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +117,10 @@ class Renderer:
         if self.talks is None:
             return Workload.from_columns(arrival_s, sender, self.names, prompt, output, reason, items)
         conversation = np.empty(time.size, BEGUN)
-        identify(placed.of, placed.number, rank, senders.key, slot, g.window[senders.window], conversation)
+        window = g.window[senders.window]
+        identify(
+            placed.of, placed.number, rank, senders.key, slot, window, senders.count, senders.phase, conversation
+        )  # fmt: skip
         begun = np.stack([prompt, output, np.zeros_like(output) if reason is None else reason])
         turns = self.talks.unfold(sender, conversation, arrival_s, self.clock_s, begun, g.duration_s)
         first = Begun(arrival_s, sender, conversation["key"], self.talks.converses[sender], items)

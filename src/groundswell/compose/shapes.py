@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from groundswell.arrivals import ARRIVALS, Process
 from groundswell.arrivals.weibull import with_unit_mean
 from groundswell.clients import ClientPool
+from groundswell.compose.talks import Talks
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,6 +26,7 @@ class Shapes:
     pool: ClientPool
     weibull_as_recorded: bool
     activity: bool
+    talks: Talks | None = None
 
     def part(self, family: int) -> type[Process]:
         """The process that the pool's family number ``family`` stands for."""
@@ -54,6 +56,8 @@ class Shapes:
         if not self.activity or "gamma" not in self.pool.families:
             return np.ones(client.size)
         whole = self.pool.rate_per_s[client, window] * self.pool.window_s
+        if self.talks is not None:  # gaps are those between beginnings of conversations then
+            whole = whole * self.talks.share[client, window]
         n = whole * self.pool.covered_part[window]
         mean_gap_s = (
             self.pool.first_parameter[client, window].astype(np.float64) * self.pool.second_parameter[client, window]

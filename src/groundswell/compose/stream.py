@@ -94,7 +94,8 @@ class Composition:
                 for future in ahead:
                     future.cancel()
         if not made:
-            nobody = Senders(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.uint64))
+            none = np.empty(0, np.int64)
+            nobody = Senders(np.empty(0, np.int32), none, np.empty(0, np.uint64), none, np.empty(0))
             yield self.renderer.block(_nothing(), nobody), self.duration_s
 
     def _tasks(self, threads: ThreadPoolExecutor) -> Iterator[Task]:
@@ -116,7 +117,7 @@ class Composition:
         self, make: Callable[[], Placed], pieces: Pieces, free: list[Sent], next_s: float
     ) -> tuple[Workload, float]:
         placed = make()
-        senders = Senders(pieces.client, pieces.window, pieces.length_key)
+        senders = Senders(pieces.client, pieces.window, pieces.length_key, pieces.count, pieces.phase)
         if free:
             placed, senders = _with_free(placed, senders, free, self._length_keys, self.geometry)
         return self.renderer.block(placed, senders), next_s
@@ -192,7 +193,7 @@ def compose(
     if talks is not None:
         geometry = geometry.warmed(pool, talks.warm_up_s())
     measured = ~pool.stated if counts is None else np.full(len(pool), counts == "measured")
-    shapes = Shapes(pool, weibull == "recorded", activity)
+    shapes = Shapes(pool, weibull == "recorded", activity, talks)
     planner = Planner(pool, geometry, shapes, seed, measured, block_rows, talks)
     expected = float(planner.expected_per_window.sum())
     if not expected <= MOST_REQUESTS:
@@ -271,7 +272,14 @@ def _with_free(
         windows.append(np.full(sent.client.size, sent.w))
         keys.append(words(length_keys[sent.client], geometry.number[sent.w]))
         pieces += sent.client.size
+    more = pieces - senders.client.size
     return (
         Placed(np.concatenate(us), np.concatenate(ofs), np.concatenate(numbers)),
-        Senders(np.concatenate(clients), np.concatenate(windows), np.concatenate(keys)),
+        Senders(
+            np.concatenate(clients),
+            np.concatenate(windows),
+            np.concatenate(keys),
+            np.append(senders.count, np.zeros(more, np.int64)),
+            np.append(senders.phase, np.zeros(more)),
+        ),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,36 +183,23 @@ class Talks:
             self.kind, client, conversation, at_s + clock_s, law, drawing,
             sessions.first, self._near, sessions.start_s, sessions.edge, self._edge_s, self._shuffled, recorded, turns,
         )  # fmt: skip
-        common, room, base_id = self._beginnings(client, key, law, drawing, recorded)
+        room = np.empty(client.size, np.int64)
+        kernels.rooms(key, law, drawing, room)
+        base_id = (words(self._shared_keys[client], room) >> np.uint64(2)).astype(np.int64)
         total = int(turns.sum())
         row, turn = np.empty(total, np.int64), np.empty(total, np.int16)
         time, think = np.empty(total), np.empty(total)
         given, reply, reason = (np.empty(total, np.int32) for _ in range(3))
         runs = np.zeros(total, np.int64)
         n, pairs = kernels.unfold(
-            client, key, at_s, turns, recorded, law, drawing, common, room, base_id,
+            client, key, at_s, turns, recorded, law, drawing, room, base_id,
             (sessions.shared_tokens, sessions.shared_within, self._shared_base), self._deepest,
-            sessions.edge, sessions.think_s, sessions.back, sessions.kept_tokens,
+            sessions.edge, sessions.shared, sessions.think_s, sessions.back, sessions.kept_tokens,
             sessions.input_tokens, sessions.output_tokens, sessions.reason_tokens,
             (talking.ttft_s, talking.tpot_s), talking.max_context_tokens or 2**30, talking.block_tokens or 0, end_s,
             begun, row, turn, time, think, given, reply, reason, runs,
         )  # fmt: skip
         return Turns(row[:n], turn[:n], time[:n], think[:n], given[:n], reply[:n], reason[:n], runs[:n], pairs)
-
-    def _beginnings(
-        self, client: NDArray[np.uint32], key: NDArray[np.uint64], law: Any, drawing: Any, recorded: Ints
-    ) -> tuple[Ints, Ints, Ints]:
-        """The shared beginning of each conversation: its number, or -1; its tokens; the first id of its blocks."""
-        sessions = self.sessions
-        known = recorded >= 0
-        common = np.full(client.size, -1, np.int64)
-        room = np.zeros(client.size, np.int64)
-        if len(sessions):
-            common[known] = sessions.shared[recorded[known]]
-            room[common >= 0] = sessions.shared_tokens[common[common >= 0]]
-        kernels.rooms(key, law, drawing, common, room)
-        base_id = words(self._shared_keys[client], room) >> np.uint64(2)
-        return common, room, base_id.astype(np.int64)
 
     @cached_property
     def _edge_s(self) -> Floats:
@@ -225,11 +211,15 @@ class Talks:
 
     @cached_property
     def _shuffled(self) -> Ints:
-        """The recorded conversations, those of a client and window in random order."""
+        """The recorded conversations; those that a client began one after the other in a window change places."""
         sessions = self.sessions
-        own = np.arange(len(sessions)) - np.repeat(sessions.first[:-1], np.diff(sessions.first))
-        keys = stream_keys(self.seed, self.pool.names, "shapes") if len(sessions) else np.empty(0, np.uint64)
-        return np.lexsort((words(keys[sessions.client], own), self._window_of(sessions.start_s), sessions.client))
+        client, window = sessions.client, self._window_of(sessions.start_s)
+        cell = client * (self.pool.window_count + 2) + window
+        begin = np.flatnonzero(np.diff(cell, prepend=-1))
+        place = np.arange(len(sessions)) - np.repeat(begin, np.diff(begin, append=len(sessions)))
+        own = np.arange(len(sessions)) - sessions.first[client]
+        keys = stream_keys(self.seed, self.pool.names, "shapes")
+        return np.lexsort((words(keys[client], own), place // kernels.TOGETHER, window, client))
 
     @cached_property
     def _near(self) -> Ints:

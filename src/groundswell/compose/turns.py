@@ -17,8 +17,13 @@ has whole conversations too, but of no time, as its rates are a law.
 TURNS, THINK, NEW, KEPT, AGAIN, SHARED, OUTPUT, REASON = range(8)
 """Columns of a client's laws: what a conversation's words are drawn into."""
 
-BEGUN = np.dtype([("key", np.uint64), ("slot", np.int64), ("window", np.int64), ("number", np.int64)])
-"""A conversation that begins; its window is -1 where it is none of the pool's."""
+TOGETHER = 16
+"""So many recorded conversations that began one after the other are shuffled."""
+
+BEGUN = np.dtype([("key", np.uint64), ("slot", np.int64), ("window", np.int64), ("rank", np.int64), ("of", np.int64)])
+"""A conversation that begins. In ``window`` of the pool, -1 for none of them, it is number ``rank`` in time of the
+``of`` that its client begins there, about; ``of`` is 0 where that is not known.
+"""
 
 _SALT = np.uint64(0xD1B54A32D192ED03)
 _BASE, _PARTIAL = np.uint64(8), np.uint64(9)  # words of a turn, beside those of its fields
@@ -26,15 +31,18 @@ _TWO = np.uint64(2)
 
 
 @compiled
-def identify(of: Any, number: Any, rank: Any, key: Any, slot: Any, window: Any, conversation: Any) -> None:
-    """The ``conversation`` that each placed request would begin, where its row is: its key, the slot and the pool's
-    window it lies in, and its number among its client's there.
-    """
+def identify(
+    of: Any, number: Any, rank: Any, key: Any, slot: Any, window: Any, count: Any, phase: Any, conversation: Any
+) -> None:
+    """The ``conversation`` that each placed request would begin, where its row is (:data:`BEGUN`)."""
     for i in range(of.size):
         p, to = of[i], rank[i]
         conversation[to]["key"] = mix(word_at(key[p], np.uint64(number[i]) * np.uint64(16)) ^ _SALT)
         conversation[to]["slot"], conversation[to]["window"] = slot[p], window[p]
-        conversation[to]["number"] = number[i]
+        conversation[to]["of"] = count[p]
+        # A piece's requests lie on a circle that is turned by its phase.
+        turned = number[i] + np.int64(phase[p] * count[p])
+        conversation[to]["rank"] = turned % count[p] if count[p] > 0 else number[i]
 
 
 @compiled
@@ -53,15 +61,26 @@ def _drawn(key: Any, turn: Any, field: Any, law: Any, missing: Any, tables: Any)
 
 
 @compiled
+def _place(rank: Any, of: Any, size: Any) -> Any:
+    """Which of ``size`` recorded conversations number ``rank`` of ``of`` takes: each as often as the others."""
+    if of == 0:
+        return rank % size
+    at = min(np.int64((rank + 0.5) * size / of), size - 1)
+    low = at - at % TOGETHER
+    begins = np.int64(np.ceil(low * of / size - 0.5))  # the first rank that comes among these
+    return low + max(rank - begins, 0) % min(TOGETHER, size - low)
+
+
+@compiled
 def shapes(
     kind: Any, client: Any, begun: Any, at_s: Any, law: Any, tables: Any, first: Any, near: Any, start_s: Any,
     edge: Any, window_s: Any, shuffled: Any, recorded: Any, turns: Any,
 ) -> None:  # fmt: skip
     """How many ``turns`` each conversation has, and the number of the ``recorded`` one whose shape it takes.
 
-    The conversations of a window take the shapes of those that its client began there, each as often as the others:
-    in the order ``shuffled``, and from its front again. Where there are none, or no window, it is one of the
-    ``near[c]`` that client c began at about that time.
+    The conversations of a window take the shapes of those that its client began there, each as often as the others
+    and near its own time: neighbours in the order ``shuffled``, of which :data:`TOGETHER` change places. Where there
+    are none, or no window, it is one of the ``near[c]`` that client c began at about that time.
     """
     for i in range(client.size):
         c = client[i]
@@ -76,7 +95,8 @@ def shapes(
             if w >= 0:
                 low, high = np.searchsorted(starts, window_s[w]), np.searchsorted(starts, window_s[w + 1])
             if low < high:
-                recorded[i] = shuffled[first[c] + low + begun[i]["number"] % (high - low)]
+                place = _place(begun[i]["rank"], begun[i]["of"], high - low)
+                recorded[i] = shuffled[first[c] + low + place]
             else:
                 middle = np.searchsorted(starts, at_s[i])
                 begin = min(max(middle - near[c] // 2, 0), starts.size - near[c])
@@ -86,11 +106,10 @@ def shapes(
 
 
 @compiled
-def rooms(key: Any, law: Any, tables: Any, common: Any, room: Any) -> None:
-    """Draw the length of the shared beginning of each conversation whose beginning is not known otherwise."""
+def rooms(key: Any, law: Any, tables: Any, room: Any) -> None:
+    """Draw the length of the shared beginning of each conversation that is not a recorded one."""
     for i in range(key.size):
-        if common[i] < 0:
-            room[i] = np.int64(_drawn(key[i], 0, SHARED, law[i], 0.0, tables))
+        room[i] = np.int64(_drawn(key[i], 0, SHARED, law[i], 0.0, tables))
 
 
 @compiled
@@ -153,16 +172,17 @@ def _first_blocks(pairs: Any, used: Any, begins: Any, ends: Any, goal: Any) -> A
 @compiled
 def unfold(
     client: Any, key: Any, at_s: Any, turns: Any, recorded: Any, law: Any, tables: Any,
-    common: Any, room: Any, base_id: Any, shared: Any, deepest: int,
-    edge: Any, think_s: Any, back: Any, kept_tokens: Any, input_tokens: Any, output_tokens: Any, reason_tokens: Any,
+    room: Any, base_id: Any, shared: Any, deepest: int,
+    edge: Any, common: Any, think_s: Any, back: Any, kept_tokens: Any,
+    input_tokens: Any, output_tokens: Any, reason_tokens: Any,
     speed: Any, most: int, size: int, end_s: float, begun: Any,
     row: Any, turn: Any, time: Any, think: Any, given: Any, reply: Any, reason: Any, runs: Any,
 ) -> Any:  # fmt: skip
     """Put every conversation's turns that come before ``end_s``, conversation after conversation: how many, and runs.
 
     Row ``row[n]`` begins the conversation of turn n; ``begun`` has the rows' first requests (input, output, reasoning).
-    A prompt without history begins with shared beginning ``common[i]`` or, where that is -1, with ``room[i]`` tokens
-    whose blocks count from ``base_id[i]``; it is longer than that. With ``size`` 0 there are no runs.
+    A prompt without history begins with the shared beginning that was recorded (``common``), or with ``room[i]`` tokens
+    whose blocks count from ``base_id[i]``; it is longer than these. With ``size`` 0 there are no runs.
     """
     ttft_s, tpot_s = speed
     pairs = np.empty(8 * (client.size + 1), np.int64)
@@ -176,13 +196,16 @@ def unfold(
         step = edge[recorded[i]] if recorded[i] >= 0 else np.int64(0)
         for k in range(turns[i]):
             pause, keeps, base = 0.0, np.int64(0), np.int64(0)
+            beginning, which = np.int64(room[i]), np.int64(-1)
             if recorded[i] >= 0:
                 s = step + k
+                which = np.int64(common[s])
+                beginning = np.int64(shared[0][which]) if which >= 0 else np.int64(0)
                 length, out, thought = np.int64(input_tokens[s]), np.int64(output_tokens[s]), np.int64(reason_tokens[s])
                 pause, keeps, base = np.float64(think_s[s]), np.int64(kept_tokens[s]), np.int64(back[s])
             elif k == 0:
                 length, out, thought = np.int64(begun[0, i]), np.int64(begun[1, i]), np.int64(begun[2, i])
-                length = max(length, np.int64(room[i]) + (room[i] > 0))  # a beginning is not all of a prompt
+                length = max(length, beginning + (beginning > 0))  # a beginning is not all of a prompt
             else:
                 base = np.int64(1)
                 pause = 1e-3 * _drawn(key[i], k, THINK, law[i], 0.0, tables)
@@ -199,7 +222,7 @@ def unfold(
                 if not t < end_s:
                     break
             if length > most:  # what is oldest behind the shared beginning is dropped
-                length, keeps = np.int64(most), min(keeps, np.int64(room[i]))
+                length, keeps = np.int64(most), min(keeps, beginning)
             row[n], turn[n], time[n], think[n] = i, k + 1, t, max(pause, 0.0)
             given[n], reply[n], reason[n] = length, out, thought
             if size > 0:
@@ -217,11 +240,13 @@ def unfold(
                     whole_kept = blocks == _blocks(earlier, size) and not extended[k - base]
                     follows = whole_kept and blocks > common_blocks[k]
                 if blocks == 0:
-                    beginning = min(np.int64(room[i]), length)
-                    if common[i] >= 0:
-                        used, blocks = _put_shared(pairs, used, common[i], beginning, size, shared)
+                    if which >= 0:
+                        used, blocks = _put_shared(pairs, used, which, min(beginning, length), size, shared)
+                        if length == beginning and blocks * size < length:  # all of the prompt is shared
+                            used = _put(pairs, begin, used, shared[2][which] + blocks, 1)
+                            blocks += 1
                     else:
-                        blocks = _blocks(beginning, size)
+                        blocks = _blocks(min(beginning, length), size)
                         used = _put(pairs, begin, used, base_id[i], blocks)
                     common_blocks[k] = blocks
                 whole = _blocks(length + size - 1, size)

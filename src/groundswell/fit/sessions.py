@@ -58,7 +58,7 @@ def recorded(linker: Linker, sender: Ints, senders: int) -> Recorded | None:
     begin = np.flatnonzero(turns.place == 0)
     base_at = turns.base_place
     back, kept = _kept(turns.rows, steps[np.maximum(turns.base, 0)], base_at >= 0, linker.block_tokens)
-    shared, table = forest.shared(turns.rows[begin])
+    shared, table = forest.shared(order, ~back)
     sessions = Sessions(
         first=np.append(0, np.cumsum(np.bincount(sender[order][begin], minlength=senders))).astype(np.int64),
         start_s=np.asarray(linker.grid.clock_s(turns.rows["arrival_s"][begin]), np.float64),
@@ -75,8 +75,7 @@ def recorded(linker: Linker, sender: Ints, senders: int) -> Recorded | None:
     known = turns.rows["known"].astype(np.int64)
     said = np.where(turns.rows["blocks"] >= 0, turns.rows["blocks"], kept // linker.block_tokens)
     said = np.where(back, said, 0).astype(np.int64)
-    room = np.zeros(order.size, np.int64)
-    room[begin] = np.where(shared >= 0, np.append(table["depth"], 0)[shared], 0)
+    room = np.where(~back & (shared >= 0), np.append(table["depth"], 0)[shared], 0)
     missing = np.maximum(known - np.maximum(said, room), 0).sum()
     return Recorded(sessions, 2.0**-linker.level, float(missing / max(known.sum(), 1)))
 
@@ -126,12 +125,12 @@ class _Forest:
         inside = (base >= 0) & (self.first[base] == self.first[order]) & (place > 0)
         return _Turns(self.steps[order], place, base, np.where(inside, at[base], -1))
 
-    def shared(self, begun: Any) -> tuple[Ints, Any]:
-        """Of requests that begin conversations the number of their shared beginning, -1 for none, and a table of
-        these: rows of :data:`BEGINNING`, in which ``within`` is a number, too.
+    def shared(self, order: Ints, anew: NDArray[np.bool_]) -> tuple[Ints, Any]:
+        """Of the requests in ``order`` the number of their shared beginning, -1 for none, and a table of these: rows of
+        :data:`BEGINNING`, in which ``within`` is a number, too. Those count that begin ``anew`` with what is shared.
         """
-        flagged = self.shares & (self.first == np.arange(self.steps.size))
-        wanted = np.unique(self.steps["known_uid"][flagged])
+        begun = self.steps[order]
+        wanted = np.unique(begun["known_uid"][self.shares[order] & anew])
         wanted = wanted[wanted > 0]
         at = _numbers(self.nodes["uid"], wanted)
         chosen = np.zeros(self.nodes.size, np.bool_)

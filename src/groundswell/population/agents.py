@@ -87,7 +87,7 @@ def draw_steps(name: str, law: Agents, n: int, seed: int, span_s: tuple[float, f
     sessions = Sessions(
         first=held * np.arange(n + 1, dtype=np.int64),
         start_s=(begin_s + (end_s - begin_s) * place / held).ravel(),
-        shared=shared,
+        shared=np.repeat(shared, steps),
         edge=edge,
         think_s=think_s,
         back=back,
