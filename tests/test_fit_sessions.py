@@ -301,3 +301,23 @@ def test_what_is_generated_from_a_fit_hits_about_what_the_trace_hit() -> None:
     real, again = (sum(hits(p)) / sum(map(len, p)) for p in (w.frame["prefix_blocks"].to_list() for w in (trace, made)))
     assert again == pytest.approx(real, abs=0.03)
     assert len(made) == pytest.approx(3000, rel=0.05)
+
+
+def test_a_sub_agent_s_own_beginning_is_shared_though_its_conversation_has_a_name() -> None:
+    system, tools = list(range(1000, 1064)), list(range(2000, 2128))
+    rows: list[Row] = []
+    for talk in range(12):
+        said = [*system, *range(10_000 * talk + 50_000, 10_000 * talk + 50_100)]
+        own = range(10_000 * talk + 55_000, 10_000 * talk + 55_040)
+        rows += [
+            (100.0 * talk, "a", said, 20, talk),
+            (100.0 * talk + 5, "a", [*tools, *own], 20, talk),  # a sub-agent
+            (100.0 * talk + 9, "a", [*said, *range(30)], 20, talk),
+        ]
+    trace = trace_of(rows)
+    sessions = sessions_of(trace)
+    assert len(sessions) == 12
+    assert sorted(sessions.shared_tokens.tolist()) == [64, 128]
+    assert hits(played(sessions)) == hits(trace.frame["prefix_blocks"].to_list())
+    made = with_blocks(compose(fit_pool([trace], SETTING).pool, seed=1).collect()).frame
+    assert sum(hits(made["prefix_blocks"].to_list())) == pytest.approx(sum(hits(played(sessions))), abs=12)

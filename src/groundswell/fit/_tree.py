@@ -185,6 +185,9 @@ def link(
         if named[i] and talks[h]["word"] != 0 and talks[h]["turns"] < MOST_TURNS:
             kind[i], word[i], later = GOES_ON, talks[h]["word"], True
             base[i], blocks[i] = _own(node, number, talks[h], nodes)
+            if 0 <= blocks[i] < done:  # others sent more of its prompt than its own conversation did
+                blocks[i] = 0
+                nodes[node]["shared"] = True
         elif done and named[i] and talks[h]["word"] != 0:
             kind[i] = SHARES  # the conversation is cut here, and does not join itself
         elif done:

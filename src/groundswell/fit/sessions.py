@@ -114,7 +114,8 @@ class _Forest:
         joins = ((steps["kind"] == JOINS) & ~late) | (steps["kind"] == GOES_ON)
         first = np.empty(steps.size, np.int64)
         tree.families(base, joins & (base >= 0), first)
-        return cls(linker, steps, nodes, base, _cut(first), late | (steps["kind"] == SHARES))
+        anew = (steps["kind"] == GOES_ON) & (steps["blocks"] == 0) & (steps["known"] > 0)
+        return cls(linker, steps, nodes, base, _cut(first), late | anew | (steps["kind"] == SHARES))
 
     def in_order(self, order: Ints) -> _Turns:
         """Requests in ``order``, which puts those of a family together."""
