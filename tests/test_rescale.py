@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -74,6 +74,7 @@ def test_burstiness_of_begins_is_kept_by_itt_whatever_the_turns_do(factor: float
 
 
 @given(places=cuts(), factor=st.floats(0.05, 30.0), method=st.sampled_from(["itt", "naive", "time"]))
+@example(places=[498, 499], factor=3.0, method="time")  # a block of one row
 @settings(max_examples=40)
 def test_where_blocks_are_cut_changes_nothing(places: list[int], factor: float, method: str) -> None:
     w = talks(200)

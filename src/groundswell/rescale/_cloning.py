@@ -140,22 +140,21 @@ class Stretches:
         frame = pl.concat(self.waiting)
         self.current, self.until_s = current, now_s - self.length_s
         if self.length_s > 0:
-            stretch = (frame[_START] / self.length_s).floor()
+            stretch = np.floor(frame[_START].to_numpy() / self.length_s)
             later = stretch == current
-            self.waiting = [] if at_end else [frame.filter(later)]
-            frame = _moved(
-                frame, stretch * self.length_s, np.where(later, now_s - current * self.length_s, self.length_s)
-            )
-            frame = frame if at_end else frame.filter(~later)
+            self.waiting = [] if at_end else [frame.filter(pl.Series(later))]
+            length_s = np.where(later, now_s - current * self.length_s, self.length_s)
+            frame = _moved(frame, stretch * self.length_s, length_s)
+            frame = frame if at_end else frame.filter(pl.Series(~later))
         else:
             self.waiting = []
         return frame.drop(_START, _PHASE)
 
 
-def _moved(frame: pl.DataFrame, begin_s: pl.Series, length_s: Floats) -> pl.DataFrame:
+def _moved(frame: pl.DataFrame, begin_s: Floats, length_s: Floats) -> pl.DataFrame:
     """Requests whose conversations begin elsewhere in their stretches, each of its begin and length."""
-    start_s, begin = frame[_START].to_numpy(), begin_s.to_numpy()
+    start_s = frame[_START].to_numpy()
     with np.errstate(invalid="ignore"):
-        place_s = np.fmod(start_s - begin + frame[_PHASE].to_numpy() * length_s, length_s)
-    further_s = np.where(length_s > 0, begin + place_s - start_s, 0.0)
+        place_s = np.fmod(start_s - begin_s + frame[_PHASE].to_numpy() * length_s, length_s)
+    further_s = np.where(length_s > 0, begin_s + place_s - start_s, 0.0)
     return frame.with_columns(pl.Series("arrival_s", frame["arrival_s"].to_numpy() + further_s))
