@@ -137,7 +137,7 @@ def hits(steps: Steps) -> float:
     given = sessions.input_tokens.astype(np.float64)
     base = np.arange(given.size) - sessions.back
     kept = np.where(sessions.back > 0, np.minimum(sessions.kept_tokens, np.minimum(given, given[base])), 0.0)
-    shared = np.repeat(sessions.shared_tokens[sessions.shared], np.diff(sessions.edge))
+    shared = sessions.shared_tokens[sessions.shared]
     return float(np.maximum(kept, np.minimum(shared, given)).sum() / given.sum())
 
 

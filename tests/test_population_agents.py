@@ -56,7 +56,7 @@ def base_of(sessions: Sessions) -> Any:
 
 
 def room_of(sessions: Sessions) -> Any:
-    return np.repeat(sessions.shared_tokens[sessions.shared], np.diff(sessions.edge))
+    return sessions.shared_tokens[sessions.shared]
 
 
 # What was published.
