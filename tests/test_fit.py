@@ -493,3 +493,13 @@ def test_azure_s_conversation_trace_comes_out_of_its_pool_at_its_rate(public_dat
     rate = next(aspect for aspect in found.aspects if aspect.key == "rate")
     assert rate.verdict == "indistinguishable"
     assert rate.candidate == pytest.approx(rate.reference, rel=0.03 if k > 1 else 0.002)
+
+
+def test_windows_that_begin_just_before_a_slot_keep_their_slots() -> None:
+    """The first window's middle lies in the slot after that in which the pool begins."""
+    arrival_s = np.array([0.0, 7_000.0, 14_000.0, 21_500.0, 28_000.0])
+    tokens = np.array([1, 2, 4, 8, 16], np.int32)
+    trace = Workload.from_columns(arrival_s, np.zeros(5, np.uint32), ["a"], tokens, tokens)
+    pool = fit_pool([trace], FitSetting(min_requests=1, align="trace", midnight_s=21_400.0)).pool
+    assert pool.slot_of_window[[0, -1]].tolist() == [1, 2]
+    assert tokens_per_slot(pool, "input_tokens").sum(axis=0) == pytest.approx([0, 15, 16])

@@ -66,19 +66,20 @@ def assemble(
             f"{len(roster):,} clients over {windows:,} windows of {setting.window_s:g} s are too many for a pool; "
             "take a longer window, or pool more of the clients with a larger min-requests"
         )
-    slot = grid.slot(np.arange(low, high + 1))
+    start_s = float(grid.start_s(low))
+    first_slot = int(np.floor(start_s / setting.slot_s + 1e-9))  # no window's middle may lie in it
+    slot = grid.slot(np.arange(low, high + 1)) - first_slot
     requests = np.zeros((len(roster), windows), np.int64)
     np.add.at(requests, (roster.of[cells.client], cells.window - low), cells.requests.astype(np.int64))
-    by_slot = np.zeros((len(roster), int(slot[-1] - slot[0]) + 1), np.int64)
-    np.add.at(by_slot.T, slot - slot[0], requests.T)
+    by_slot = np.zeros((len(roster), int(slot[-1]) + 1), np.int64)
+    np.add.at(by_slot.T, slot, requests.T)
     stretch = stretches(by_slot, setting.min_group)
-    start_s = float(grid.start_s(low))
     end_s = start_s + windows * setting.window_s
     covered_s = span_of(fold, grid, low, high, to_minutes=setting.min_group > 1)
     origin = covering(origin, start_s, end_s, covered_s)
     part = covered_parts(start_s, setting.window_s, windows, covered_span(origin, start_s, end_s))
-    sent = spread(requests, stretch[:, slot - slot[0]], setting.min_group, part)
-    lengths = build(fold.lengths, roster, stretch, int(slot[0]), setting.min_group)
+    sent = spread(requests, stretch[:, slot], setting.min_group, part)
+    lengths = build(fold.lengths, roster, stretch, first_slot, setting.min_group)
     talks, code = None, np.empty(0, np.int64)
     if linker is not None:
         code = linker.clients.cast(pl.Enum(fold.clients)).to_physical().to_numpy().astype(np.int64)
