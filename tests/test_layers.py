@@ -19,7 +19,7 @@ LAYERS = (
     {"clients"},
     {"population"},
     {"clients.source", "compose", "naive", "rescale", "summary"},
-    {"characterize"},
+    {"characterize", "mix"},
     {"fidelity", "fit"},
     {"report"},
     {"warm"},

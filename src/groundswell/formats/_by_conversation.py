@@ -18,7 +18,7 @@ from groundswell.prefix import runs_of
 from groundswell.table import Workload
 
 _RUN_NUMBERS = 2**24  # of prefixes in one sorted file: 128 MB
-_FRAME_TOKENS = {False: 2**26, True: 2**24}  # of prompts: four million ids of 16 tokens each, or 80 MB of text
+_FRAME_TOKENS = {False: 2**26, True: 2**22}  # of prompts and replies: four million ids, or 25 MB of text
 _FRAME_ROWS = (2**8, 2**15)
 
 Render = Callable[[pl.DataFrame], bytes]
@@ -64,7 +64,7 @@ class ConversationLines:
         rows = self._numbered(block)
         self._held.append(rows)
         self._rows += rows.height
-        self._tokens += int(rows["input_tokens"].sum())
+        self._tokens += int(rows["input_tokens"].sum()) + int(rows["output_tokens"].cast(pl.Int64).sum())
         if "prefix_runs" in rows.columns:
             self._numbers += int(rows["prefix_runs"].list.len().sum())
         if sum(frame.height for frame in self._held) >= RUN_ROWS or self._numbers >= _RUN_NUMBERS:

@@ -16,7 +16,7 @@ KINDS = ("client", "conversation", "request")
 CHOICE = 0
 """The place in a unit's stream of the number that decides whether it is chosen; copy k has the place k."""
 
-_TRAFFIC = ("Log Type", "type", "service", "model")
+TRAFFIC = ("Log Type", "type", "service", "model")
 """What a client may be that is no sender but a kind of traffic: too few to choose among, unless one asks for it."""
 
 
@@ -70,7 +70,7 @@ def _kind(asked: str, block: Workload) -> str:
         return asked
     if talks:
         return "conversation"
-    return "request" if one or block.metadata.get("client_is") in _TRAFFIC else "client"
+    return "request" if one or block.metadata.get("client_is") in TRAFFIC else "client"
 
 
 class Names:
