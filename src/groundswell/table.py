@@ -211,7 +211,11 @@ def list_column(name: str, count: NDArray[np.integer[Any]], value: NDArray[Any])
     # ways to gather rows into lists are five times slower.
     runs = pl.DataFrame({"start": end - count, "end": end}).select(
         pl.int_ranges("start", "end", dtype=pl.UInt32)
-        .list.eval(pl.element().map_batches(flat.gather, return_dtype=flat.dtype, is_elementwise=True))
+        .list.eval(
+            pl.element().map_batches(
+                lambda place: flat.slice(int(place[0] or 0), place.len()), return_dtype=flat.dtype, is_elementwise=True
+            )
+        )
         .alias(name)
     )
     return runs[name]

@@ -20,6 +20,7 @@ from groundswell.formats import write
 from groundswell.formats.reading import read
 from groundswell.population import Population
 from groundswell.prefix import BLOCK_SIZE_KEY, with_blocks
+from groundswell.rescale import rescale
 from groundswell.summary import Summary
 from groundswell.table import Workload
 
@@ -57,6 +58,8 @@ def warm() -> None:
     characterize(halves)
     characterize([Workload(half.frame.drop("conversation")) for half in halves])  # found by their prefixes then
     compare(halves, {"itself": halves})
+    for method in ("itt", "thin", "burstgpt"):
+        list(rescale(halves, 2.0, method))
     fitted = fit_pool(halves).pool
     for conversing in (
         fitted,

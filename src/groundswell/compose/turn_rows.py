@@ -61,13 +61,13 @@ def rows_of(turns: Turns, begun: Begun, names: tuple[str, ...], *, reasons: bool
     frame = whole.frame.with_columns(
         pl.when(turn == 1).then(column).otherwise(pl.lit([], column.dtype)).alias(column.name) for column in items
     )
-    talks = pl.Series(begun.converses[row])
-    named = pl.Series((begun.key[row] >> np.uint64(2)).astype(np.int64))
-    frame = frame.with_columns(
-        pl.when(talks).then(named).alias("conversation"),
-        pl.when(talks).then(turn).alias("turn"),
-        pl.when(turn > 1).then(pl.Series(turns.think_s[order])).alias("think_s"),
-    )
+    named = pl.Series("conversation", (begun.key >> np.uint64(2)).astype(np.int64)[row])
+    columns = [named, turn]
+    if not begun.converses.all():
+        talks = pl.Series(begun.converses[row])
+        columns = pl.select(pl.when(talks).then(column).alias(column.name) for column in columns).get_columns()
+    think_s = pl.Series(turns.think_s[order])
+    frame = frame.with_columns(*columns, pl.when(turn > 1).then(think_s).alias("think_s"))
     if blocks:
         pairs = gathered(order, turns.runs, turns.pairs)
         frame = frame.with_columns(list_column("prefix_runs", turns.runs[order], pairs))

@@ -170,6 +170,28 @@ def _first_blocks(pairs: Any, used: Any, begins: Any, ends: Any, goal: Any) -> A
 
 
 @compiled
+def _is_over(
+    key: Any, at_s: Any, turns: Any, law: Any, tables: Any, step: Any, think_s: Any, output_tokens: Any, reply: Any,
+    speed: Any,
+) -> Any:  # fmt: skip
+    """Whether a conversation that began ``at_s``, with a first reply of ``reply`` tokens, has its last turn before 0 s.
+
+    ``step`` is where its recorded requests are, -1 if it is none of these.
+    """
+    t = at_s
+    out = np.int64(reply)
+    for k in range(1, turns):
+        if step >= 0:
+            out, pause = np.int64(output_tokens[step + k - 1]), np.float64(think_s[step + k])
+        else:
+            pause = 1e-3 * _drawn(key, k, THINK, law, 0.0, tables)
+        t += max(speed[0] + speed[1] * out + pause, 0.0)
+        if step < 0:
+            out = np.int64(_drawn(key, k, OUTPUT, law, 1.0, tables))
+    return t < 0.0
+
+
+@compiled
 def unfold(
     client: Any, key: Any, at_s: Any, turns: Any, recorded: Any, law: Any, tables: Any,
     room: Any, base_id: Any, shared: Any, deepest: int,
@@ -193,7 +215,11 @@ def unfold(
     used, n = 0, 0
     for i in range(client.size):
         t = at_s[i]
-        step = edge[recorded[i]] if recorded[i] >= 0 else np.int64(0)
+        step = edge[recorded[i]] if recorded[i] >= 0 else np.int64(-1)
+        if t < 0.0 and _is_over(
+            key[i], t, turns[i], law[i], tables, step, think_s, output_tokens, begun[1, i], speed
+        ):  # fmt: skip
+            continue  # it would be left out: most of those before the run are
         for k in range(turns[i]):
             pause, keeps, base = 0.0, np.int64(0), np.int64(0)
             beginning, which = np.int64(room[i]), np.int64(-1)
