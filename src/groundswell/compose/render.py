@@ -13,7 +13,7 @@ from groundswell.compose.geometry import Geometry
 from groundswell.compose.parts import Placed
 from groundswell.compose.sources import LengthSource
 from groundswell.compose.talks import Talks
-from groundswell.compose.turn_rows import Begun, rows_of
+from groundswell.compose.turn_rows import Begun, Block, rows_of
 from groundswell.compose.turns import BEGUN, identify
 from groundswell.errors import UsageError
 from groundswell.table import Workload
@@ -74,8 +74,8 @@ class Renderer:
     clock_s: float = 0.0
     """What the pool's clock shows at the run's 0 s."""
 
-    def block(self, placed: Placed, senders: Senders) -> Workload:
-        """The workload of ``placed``, in time order."""
+    def block(self, placed: Placed, senders: Senders, until_s: float) -> Block:
+        """The requests of ``placed``, and those that follow on them; the next block begins at ``until_s``."""
         g = self.geometry
         time = np.empty(placed.u.size)
         kernels.times(placed.u, placed.of, senders.window, g.knot_s, g.integral, g.left, g.slope, g.piece, time)
@@ -115,7 +115,8 @@ class Renderer:
             items[f"{modality}_tokens"] = (count, size.astype(np.int32))
         prompt = field["input_tokens"].astype(np.int32)
         if self.talks is None:
-            return Workload.from_columns(arrival_s, sender, self.names, prompt, output, reason, items)
+            plain = Workload.from_columns(arrival_s, sender, self.names, prompt, output, reason, items)
+            return Block(plain, None, until_s)
         conversation = np.empty(time.size, BEGUN)
         window = g.window[senders.window]
         identify(
@@ -125,4 +126,4 @@ class Renderer:
         turns = self.talks.unfold(sender, conversation, arrival_s, self.clock_s, begun, g.duration_s)
         first = Begun(arrival_s, sender, conversation["key"], self.talks.converses[sender], items)
         reasons = reason is not None or self.talks.reasons
-        return rows_of(turns, first, self.names, reasons=reasons, blocks=bool(self.talks.talking.block_tokens))
+        return rows_of(turns, first, self.names, until_s, reasons=reasons, blocks=bool(self.talks.talking.block_tokens))

@@ -6,42 +6,50 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
+from groundswell.compose.kernels import in_order
+from groundswell.compose.turn_rows import Block
 from groundswell.table import Workload
 
 _MOST_PARTS = 32
 
 
-def settled(blocks: Iterable[tuple[Workload, float]]) -> Iterator[Workload]:
-    """Blocks whose requests follow one another, of blocks that each come with the time when the next one begins.
+def settled(blocks: Iterable[Block]) -> Iterator[Workload]:
+    """The requests of ``blocks`` in order of time; at least one block, which may be empty.
 
-    A block holds requests from its own time on, in order; those after the next block's begin are held back until
-    then. What is held is the turns to come of the conversations that are going on: it does not grow with the run.
+    What comes after the next block's begin is held back until then: the turns to come of the conversations that are
+    going on, which do not grow with the run.
     """
-    later: list[pl.DataFrame] = []
+    waiting: list[pl.DataFrame] = []
+    begin_s = 0.0
     empty: Workload | None = None
     any_rows = False
-    for block, next_s in blocks:
-        due = []
-        waiting = []
-        for part in (*later, block.frame):
-            cut = int(part["arrival_s"].search_sorted(next_s))
+    for block in blocks:
+        due, held = [block.due.frame], []
+        for part in waiting:
+            cut = int(part["arrival_s"].search_sorted(block.until_s))
             due.append(part.head(cut))
             if cut < part.height:
-                waiting.append(part.slice(cut))
-        later = [_in_order(waiting)] if len(waiting) > _MOST_PARTS else waiting
-        now = _in_order(due)
+                held.append(part.slice(cut))
+        if block.later is not None and block.later.height:
+            held.append(block.later)
+        waiting = held if len(held) <= _MOST_PARTS else [_in_order(held, begin_s, block.until_s)]
+        now = _in_order(due, begin_s, block.until_s)
+        begin_s = max(block.until_s, 0.0)
+        empty = Workload(now.head(0))
         if now.height:
             any_rows = True
-            yield Workload(now, block.metadata)
-        empty = Workload(block.frame.head(0), block.metadata)
-    if later:
-        any_rows = True
-        yield Workload(_in_order(later))
-    if empty is not None and not any_rows:
+            yield Workload(now)
+    if waiting:
+        yield Workload(_in_order(waiting, begin_s, begin_s + 1.0))
+    elif empty is not None and not any_rows:
         yield empty
 
 
-def _in_order(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """The rows of all parts by arrival; among those that arrive together the earlier part's come first."""
+def _in_order(parts: list[pl.DataFrame], begin_s: float, end_s: float) -> pl.DataFrame:
+    """The rows of all parts by arrival, most of which lie between the two times; of those that arrive together the
+    earlier part's come first.
+    """
     some = [part for part in parts if part.height] or parts[:1]
-    return some[0] if len(some) == 1 else pl.concat(some).sort("arrival_s", maintain_order=True)
+    whole = pl.concat(some, rechunk=True)
+    order = in_order(whole["arrival_s"].to_numpy(), begin_s, max(end_s - begin_s, 1e-9))
+    return whole.select(pl.all().gather(pl.Series(order).cast(pl.UInt32)))

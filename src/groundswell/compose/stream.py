@@ -25,13 +25,13 @@ from groundswell.compose.settle import settled
 from groundswell.compose.shapes import Shapes
 from groundswell.compose.sources import length_source
 from groundswell.compose.talks import Talking, Talks
+from groundswell.compose.turn_rows import Block
 from groundswell.errors import UsageError
 from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.rates import Rate, parse_rate
 from groundswell.table import Workload
 
-Task = Callable[[], tuple[Workload, float]]
-"""Makes a block, and says when the next one begins."""
+Task = Callable[[], Block]
 
 USUAL_BLOCK = 16
 """Tokens of a prefix block where nothing else is said: as in vLLM."""
@@ -74,11 +74,11 @@ class Composition:
     def __iter__(self) -> Iterator[Workload]:
         """Blocks in time order; at least one, which may be empty."""
         blocks = self._made()
-        return (block for block, _ in blocks) if self.planner.talks is None else settled(blocks)
+        return (block.due for block in blocks) if self.planner.talks is None else settled(blocks)
 
-    def _made(self) -> Iterator[tuple[Workload, float]]:
-        """Blocks in the order in which they begin, and when the next one does."""
-        ahead: deque[Future[tuple[Workload, float]]] = deque()
+    def _made(self) -> Iterator[Block]:
+        """Blocks in the order in which they begin."""
+        ahead: deque[Future[Block]] = deque()
         made = 0
         with ThreadPoolExecutor(self.workers) as threads:
             try:
@@ -96,7 +96,7 @@ class Composition:
         if not made:
             none = np.empty(0, np.int64)
             nobody = Senders(np.empty(0, np.int32), none, np.empty(0, np.uint64), none, np.empty(0))
-            yield self.renderer.block(_nothing(), nobody), self.duration_s
+            yield self.renderer.block(_nothing(), nobody, self.duration_s)
 
     def _tasks(self, threads: ThreadPoolExecutor) -> Iterator[Task]:
         """One task a block, in time order. Free clients walk while tasks are handed out, as each step needs the
@@ -110,17 +110,15 @@ class Composition:
             for k in range(stretch.parts):
                 free = [] if walkers is None else _walk(walkers, stretch, k)
                 make = partial(whole, pieces, self.planner.shapes) if parted is None else partial(parted.part, k)
-                next_s = self.geometry.end_s(stretch.high - 1, (k + 1) / stretch.parts)
-                yield partial(self._render, make, pieces, free, next_s)
+                until_s = self.geometry.end_s(stretch.high - 1, (k + 1) / stretch.parts)
+                yield partial(self._render, make, pieces, free, until_s)
 
-    def _render(
-        self, make: Callable[[], Placed], pieces: Pieces, free: list[Sent], next_s: float
-    ) -> tuple[Workload, float]:
+    def _render(self, make: Callable[[], Placed], pieces: Pieces, free: list[Sent], until_s: float) -> Block:
         placed = make()
         senders = Senders(pieces.client, pieces.window, pieces.length_key, pieces.count, pieces.phase)
         if free:
             placed, senders = _with_free(placed, senders, free, self._length_keys, self.geometry)
-        return self.renderer.block(placed, senders), next_s
+        return self.renderer.block(placed, senders, until_s)
 
     @cached_property
     def _length_keys(self) -> NDArray[np.uint64]:

@@ -44,9 +44,31 @@ class Begun:
     """Of each kind how many a first prompt has, and the sizes of all; later prompts have none."""
 
 
-def rows_of(turns: Turns, begun: Begun, names: tuple[str, ...], *, reasons: bool, blocks: bool) -> Workload:
-    """The turns from 0 s on, in order of time; with reasoning and runs of prefix blocks if asked for."""
-    order = _order(turns, begun)
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Requests that come before ``until_s``, when the next block begins, and those of the same conversations that come
+    later, in order of time. The first are in order too, unless the block has ``later`` ones.
+    """
+
+    due: Workload
+    later: pl.DataFrame | None
+    until_s: float
+
+
+def rows_of(
+    turns: Turns, begun: Begun, names: tuple[str, ...], until_s: float, *, reasons: bool, blocks: bool
+) -> Block:
+    """The turns from 0 s on; with reasoning and runs of prefix blocks if asked for."""
+    at_s = turns.arrival_s
+    due = np.flatnonzero((at_s >= 0.0) & (at_s < until_s))
+    wait = np.flatnonzero(at_s >= max(until_s, 0.0))
+    wait = wait[in_order(at_s[wait], until_s, max(until_s - at_s.min(initial=until_s), 1e-9))]
+    made = [_rows(turns, begun, names, order, reasons=reasons, blocks=blocks) for order in (due, wait)]
+    return Block(made[0], made[1].frame, until_s)
+
+
+def _rows(turns: Turns, begun: Begun, names: tuple[str, ...], order: Ints, *, reasons: bool, blocks: bool) -> Workload:
+    """The turns number ``order``."""
     row = turns.row[order]
     whole = Workload.from_columns(
         turns.arrival_s[order],
@@ -61,7 +83,7 @@ def rows_of(turns: Turns, begun: Begun, names: tuple[str, ...], *, reasons: bool
     frame = whole.frame.with_columns(
         pl.when(turn == 1).then(column).otherwise(pl.lit([], column.dtype)).alias(column.name) for column in items
     )
-    named = pl.Series("conversation", (begun.key >> np.uint64(2)).astype(np.int64)[row])
+    named = pl.Series("conversation", (begun.key[row] >> np.uint64(2)).astype(np.int64))
     columns = [named, turn]
     if not begun.converses.all():
         talks = pl.Series(begun.converses[row])
@@ -72,12 +94,3 @@ def rows_of(turns: Turns, begun: Begun, names: tuple[str, ...], *, reasons: bool
         pairs = gathered(order, turns.runs, turns.pairs)
         frame = frame.with_columns(list_column("prefix_runs", turns.runs[order], pairs))
     return Workload(frame)
-
-
-def _order(turns: Turns, begun: Begun) -> NDArray[np.int32]:
-    """The turns that come at 0 s or later, in order of time."""
-    if not turns.row.size:
-        return np.empty(0, np.int32)
-    first_s, last_s = begun.arrival_s[0], begun.arrival_s[-1]
-    order: NDArray[np.int32] = in_order(turns.arrival_s, first_s, max(last_s - first_s, 1e-9))
-    return order[np.searchsorted(turns.arrival_s[order], 0.0) :] if first_s < 0 else order
