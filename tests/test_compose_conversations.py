@@ -134,6 +134,58 @@ def test_another_client_leaves_the_others_as_they_were() -> None:
     assert kept["conversation"].null_count() == kept.height
 
 
+@pytest.mark.parametrize("counts", ["measured", "renewal"])
+def test_a_client_whose_conversations_last_longer_leaves_the_others_as_they_were(counts: str) -> None:
+    slow = dataclasses.replace(chat(1, think_ms=3_000_000), name="slow")
+    both = composed(pool_of([chat(3), slow], 7200), 3600, counts=counts)
+    alone = composed(pool_of([chat(3)], 7200), 3600, counts=counts)
+    kept = both.frame.filter(pl.col("client").cast(pl.String) == "chat").drop("client")
+    assert kept.equals(alone.frame.drop("client"))
+
+
+def test_conversations_begin_before_a_run_as_long_as_they_last() -> None:
+    two = chat(1, turns=2, think_ms=90_000, output_tokens=100)
+    many = dataclasses.replace(chat(1, turns=30_000, think_ms=1000, output_tokens=100), name="many")
+    talks = compose(pool_of([two, dataclasses.replace(single(), name="single"), many], 600)).planner.talks
+    assert talks is not None
+    np.testing.assert_allclose(talks.lead_s[:2], [90 + 0.5 + 2, 0.0])
+    assert talks.lead_s[2] == pytest.approx(0.998 * 86_400, rel=1e-3)  # a day is the most
+
+
+@pytest.mark.parametrize("before", [0.0, 1.0, 10.0])
+def test_a_rate_that_is_asked_for_was_asked_for_before_the_run_too(before: float) -> None:
+    """Whatever the pool's own rate was then: a run at 100 requests a second begins with 100 a second."""
+    pool = pool_of([chat(50)], 7200)
+    rate = pool.rate_per_s * np.where(np.arange(pool.window_count) < 6, before, 3.0)
+    workload = composed(dataclasses.replace(pool, rate_per_s=rate), 600, start_s=3600.0, rate=100.0)
+    most = (5 * 1 + 2 * 4 + 2 * 9 + 64) / 10 / MEAN_TURNS
+    for span_s in (60, 600):
+        asked = 100.0 * span_s
+        count = int((workload.arrival_s < span_s).sum())
+        assert abs(count - asked) < FIVE * np.sqrt(asked * most) + 0.002 * asked
+
+
+@pytest.mark.parametrize(("start_s", "window_s"), [(590.0, 600.0), (1790.0, 600.0), (3000.0, 3600.0)])
+def test_a_run_that_begins_within_a_window_is_in_the_midst_of_conversations(start_s: float, window_s: float) -> None:
+    pool = dataclasses.replace(pool_of([chat(100)], 7200), window_s=window_s)
+    most = (5 * 1 + 2 * 4 + 2 * 9 + 64) / 10 / MEAN_TURNS
+    for counts in ("measured", "renewal"):
+        workload = composed(pool, 600, start_s=start_s, counts=counts)
+        count = int((workload.arrival_s < 100).sum())
+        assert abs(count - 10_000) < FIVE * np.sqrt(10_000 * most) + 0.002 * 10_000
+        turns = workload.frame.select("conversation", "turn")
+        assert turns.n_unique() == turns.height  # no conversation is there twice
+
+
+def test_a_client_that_converses_in_some_slots_only_has_its_rate_in_all() -> None:
+    pool = dataclasses.replace(pool_of([chat(20)], 7200), slot_s=3600.0)
+    table = np.repeat(pool.table[:, :1], 2, axis=1)
+    table[:, 1, pool.fields.index("turns")] = -1
+    workload = composed(dataclasses.replace(pool, table=table), 7200)
+    late = workload.frame.filter((pl.col("arrival_s") > 3600) & (pl.col("turn") == 1))
+    assert abs(late.height - 20 * 3600) < FIVE * np.sqrt(20 * 3600)
+
+
 def blocks_of(workload: Workload) -> pl.DataFrame:
     return with_blocks(workload).frame
 

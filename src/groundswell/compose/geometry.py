@@ -21,6 +21,9 @@ from groundswell.rates import Rate
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_SLACK = 1e-6  # of a window
+_PART = 1 << 40  # no window of a pool has so high a number
+
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
@@ -42,30 +45,47 @@ class Geometry:
     known: int = 0
     """From which of these on the windows are the pool's own; those before stand in for time that it does not cover."""
 
-    def warmed(self, pool: ClientPool, seconds: float) -> Geometry:
-        """This with windows before it for ``seconds``, at the factor it begins with. They are as long as the pool's."""
-        more = int(np.ceil(seconds / pool.window_s))
-        if not more:
+    def warmed(self, pool: ClientPool, rate: Rate, start_s: float, seconds: float) -> Geometry:
+        """This with windows before it, for ``seconds`` or more: the pool's own, then others as its first one is.
+
+        What is asked for goes on before the run as it begins (:class:`groundswell.rates.Rate`). ``start_s`` is the
+        pool's clock at 0 s. Where that is within a window, the part of it before has a number of its own.
+        """
+        if not seconds > 0:
             return self
+        covered_s = min(pool.covered_s[0], start_s)
+        first, last = (_window_at(pool, at_s) for at_s in (covered_s, start_s))
+        own = np.arange(first, last + 1)
+        begin_s = np.maximum(pool.window_start_s[own], covered_s)
+        number = self.number[0] - last + own
+        number[-1] -= _PART
+        some = (np.append(begin_s[1:], start_s) - begin_s > _SLACK * pool.window_s) & (
+            np.append(begin_s[1:], start_s) > start_s - seconds
+        )
+        known_s = begin_s[some].min(initial=start_s)
+        more = max(int(np.ceil((known_s - (start_s - seconds)) / pool.window_s)), 0) if known_s <= covered_s else 0
         back = np.arange(-more, 0)
-        own_from = int((pool.covered_s[0] - pool.start_s) / pool.window_s + 1e-9)
-        own = np.maximum(self.window[0] + back, own_from)
-        edge_s = back * pool.window_s
-        factor = self.left[0]
+        window = np.concatenate([np.full(more, first), own[some]])
+        edge_s = np.concatenate([known_s + back * pool.window_s, begin_s[some], [start_s]]) - start_s
+        total = pool.total_rate_per_s
+        source = _nearest_active(total, window) if rate.fills_gaps else window
+        factor = rate.factor(edge_s, total[source])
+        integral = factor.integral - factor.integral[-1]
+        piece = np.searchsorted(factor.knot_s, edge_s)
         return Geometry(
             duration_s=self.duration_s,
-            window=np.concatenate([own, self.window]),
-            number=np.concatenate([self.number[0] + back, self.number]),
-            slot=np.concatenate([pool.slot_of_window[own], self.slot]),
-            weight=np.concatenate([np.full(more, factor * pool.window_s), self.weight]),
-            knot_s=np.concatenate([edge_s, self.knot_s]),
-            integral=np.concatenate([edge_s * factor, self.integral]),
-            left=np.concatenate([np.full(more, factor), self.left]),
-            slope=np.concatenate([np.zeros(more), self.slope]),
-            piece=np.concatenate([np.arange(more), self.piece + more]),
+            window=np.concatenate([source, self.window]),
+            number=np.concatenate([self.number[0] - last + first + back, number[some], self.number]),
+            slot=np.concatenate([pool.slot_of_window[window], self.slot]),
+            weight=np.concatenate([np.diff(integral[piece]), self.weight]),
+            knot_s=np.concatenate([factor.knot_s[:-1], self.knot_s]),
+            integral=np.concatenate([integral[:-1], self.integral]),
+            left=np.concatenate([factor.left, self.left]),
+            slope=np.concatenate([(factor.right - factor.left) / np.diff(factor.knot_s), self.slope]),
+            piece=np.concatenate([piece[:-1], self.piece + piece[-1]]),
             filled=self.filled,
-            warm=more,
-            known=int(np.clip(more - (self.window[0] - own_from), 0, more)),
+            warm=window.size,
+            known=more,
         )
 
     def end_s(self, w: int, share: float) -> float:
@@ -77,7 +97,7 @@ class Geometry:
 
 def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> Geometry:
     """The geometry of a run of ``duration_s`` that begins at ``start_s`` on the pool's clock."""
-    slack = 1e-6 * pool.window_s
+    slack = _SLACK * pool.window_s
     if not pool.start_s - slack <= start_s < pool.end_s:
         raise UsageError(
             f"a run that begins at {start_s:g} s leaves the pool, which covers {pool.start_s:g} s to {pool.end_s:g} s"
@@ -90,7 +110,7 @@ def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> 
             f"the run from {start_s:g} s to {end_s:g} s leaves the pool, "
             f"which covers {pool.start_s:g} s to {pool.end_s:g} s"
         )
-    low = min(max(int(np.floor((start_s - pool.start_s) / pool.window_s + 1e-9)), 0), pool.window_count - 1)
+    low = _window_at(pool, start_s)
     high = min(max(int(np.ceil((end_s - pool.start_s) / pool.window_s - 1e-9)), low + 1), pool.window_count)
     windows = np.arange(low, high)
     edge_s = np.clip(
@@ -119,6 +139,10 @@ def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> 
         piece=piece.astype(np.int64),
         filled=filled,
     )
+
+
+def _window_at(pool: ClientPool, at_s: float) -> int:
+    return min(max(int(np.floor((at_s - pool.start_s) / pool.window_s + 1e-9)), 0), pool.window_count - 1)
 
 
 def _nearest_active(total: Floats, windows: Ints) -> Ints:

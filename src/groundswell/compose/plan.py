@@ -75,7 +75,7 @@ class Planner:
 
     def stretches(self) -> Iterator[Stretch]:
         """The run in stretches of about ``block_rows`` requests."""
-        expected = self.expected_per_window
+        expected = self._rows_per_window
         most_windows = max(_MOST_CELLS // max(len(self.pool), 1), 1)
         low = 0
         while low < expected.size:
@@ -96,17 +96,27 @@ class Planner:
         """Requests expected in each window of the run, shape [R]."""
         return self.pool.total_rate_per_s[self.geometry.window] * self.geometry.weight
 
+    @cached_property
+    def _rows_per_window(self) -> Floats:
+        """About how many requests a window's block holds, shape [R]: before the run only some clients send."""
+        rows = self.expected_per_window.copy()
+        for w in range(self.geometry.warm):
+            rows[w] = self.expected(w, w + 1).sum()
+        return rows
+
     def expected(self, low: int, high: int) -> Floats:
         """Requests expected of each client in windows ``low`` to ``high`` of the run, shape [high - low, C].
 
-        Of clients that converse these are the first requests of conversations; before the run nobody else sends.
+        Of clients that converse these are the first requests of conversations. Before the run a client sends those
+        that last into it, and others nothing.
         """
         window = self.geometry.window[low:high]
         expected: Floats = self.pool.rate_per_s[:, window].T * self.geometry.weight[low:high, None]
         if self.talks is None:
             return expected
         number = np.arange(low, high)
-        silent = ~self.talks.converses & (number < self.geometry.warm)[:, None]
+        end_s = self.geometry.knot_s[self.geometry.piece[number + 1]]
+        silent = end_s[:, None] <= -self.talks.lead_s
         silent |= ~self.pool.stated & (number < self.geometry.known)[:, None]
         return np.where(silent, 0.0, expected * self.talks.share[:, window].T)
 

@@ -189,7 +189,7 @@ def compose(
             "they took the clients of the nearest window that does"
         )
     if talks is not None:
-        geometry = geometry.warmed(pool, talks.warm_up_s())
+        geometry = geometry.warmed(pool, asked_rate, start_s, float(talks.lead_s.max(initial=0.0)))
     measured = ~pool.stated if counts is None else np.full(len(pool), counts == "measured")
     shapes = Shapes(pool, weibull == "recorded", activity, talks)
     planner = Planner(pool, geometry, shapes, seed, measured, block_rows, talks)

@@ -12,6 +12,7 @@ from groundswell.chance import stream_keys, words
 from groundswell.clients import ClientPool
 from groundswell.clients.sessions import Sessions
 from groundswell.compose import turns as kernels
+from groundswell.compose.leads import leads
 from groundswell.compose.turn_rows import Turns
 from groundswell.compose.turns import ALONE, DEALT, RECORDED, STATED
 from groundswell.errors import UsageError
@@ -23,8 +24,8 @@ Ints = NDArray[np.int64]
 FIELDS = ("turns", "think_ms", "new_tokens", "kept_ratio", "regenerate", "shared_tokens")
 """The fields of a pool that are of conversations, as :mod:`groundswell.compose.turns` numbers them."""
 _LAWS = (*FIELDS, "output_tokens", "reason_ratio")
-_TRIED = 8192  # conversations that are looked at to see how long they last
-_LATE = 0.002  # of later turns come later than a run's warm-up is long
+_TRIED = (512, 8192)  # conversations of a client that are tried to see how long they last: as many as in an hour
+_LATE = 0.002  # of later turns come later than a client's conversations begin before the run
 _LONGEST_S = 86_400.0
 _NEAR = 256
 
@@ -114,7 +115,9 @@ class Talks:
         out = np.ones(pool.rate_per_s.shape)
         stated = np.flatnonzero(self.kind == STATED)
         if stated.size:
-            out[stated] = 1.0 / np.maximum(pool.lengths.mean[self.law[stated, :, 0]][:, pool.slot_of_window], 1.0)
+            law = self.law[stated, :, 0]
+            turns = np.where(law >= 0, np.maximum(pool.lengths.mean[law], 1.0), 1.0)
+            out[stated] = 1.0 / turns[:, pool.slot_of_window]
         if len(self.sessions):
             recorded, dealt = self.kind == RECORDED, self.kind == DEALT
             whole = self._conversations_per_request[:, None]
@@ -150,22 +153,23 @@ class Talks:
             counts.append(np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64))
         return counts[0], counts[1]
 
-    def warm_up_s(self) -> float:
-        """How long before a run conversations begin that reach into it: all but 1 in 500 of their later turns do."""
-        begins = np.where(self.converses, self.pool.mean_rate_per_s * self.share.mean(axis=1), 0.0)
-        if not begins.sum() > 0:
-            return 0.0
-        middle = (np.arange(_TRIED) + 0.5) / _TRIED
-        client = np.searchsorted(np.cumsum(begins) / begins.sum(), middle).clip(0, begins.size - 1).astype(np.uint32)
-        busiest = self.pool.slot_rate.argmax(axis=1)[client]
-        tried = np.zeros(_TRIED, kernels.BEGUN)
-        tried["key"] = words(stream_keys(self.seed, ("warm",), "talks"), np.arange(_TRIED))
-        tried["slot"], tried["window"] = busiest, -1
-        length = np.zeros((3, _TRIED), np.int32)
-        length[1] = 1
-        made = self.unfold(client, tried, np.zeros(_TRIED), self.pool.start_s, length, _LONGEST_S)
-        later = made.arrival_s[made.turn > 1]
-        return float(np.quantile(later, 1.0 - _LATE)) if later.size else 0.0
+    @cached_property
+    def lead_s(self) -> Floats:
+        """How long before a run each client's conversations begin that reach into it, shape [C]: all but 1 in 500 of
+        their later turns come sooner. It is of the client alone, so that nobody else changes when it begins.
+        """
+        pool, sessions, tables = self.pool, self.sessions, self.pool.lengths
+        an_hour = np.nan_to_num(3600.0 * pool.mean_rate_per_s * self.share.mean(axis=1))
+        tries = np.where(self.converses, np.clip(an_hour, *_TRIED), 0).astype(np.int64)
+        law = self.law[np.arange(len(pool)), pool.slot_rate.argmax(axis=1)]
+        lead_s = np.zeros(len(pool))
+        leads(
+            self.kind, stream_keys(self.seed, pool.names, "leads"), tries, law,
+            (tables.first, tables.value, tables.threshold, *tables.guide),
+            sessions.first, sessions.edge, sessions.think_s, sessions.output_tokens,
+            (self.talking.ttft_s, self.talking.tpot_s), (_LATE, _LONGEST_S), lead_s,
+        )  # fmt: skip
+        return lead_s
 
     def unfold(
         self, client: NDArray[np.uint32], conversation: NDArray[np.void], at_s: Floats, clock_s: float,

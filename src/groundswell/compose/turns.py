@@ -51,7 +51,7 @@ def _word(key: Any, turn: Any, stream: Any) -> Any:
 
 
 @compiled
-def _drawn(key: Any, turn: Any, field: Any, law: Any, missing: Any, tables: Any) -> Any:
+def drawn(key: Any, turn: Any, field: Any, law: Any, missing: Any, tables: Any) -> Any:
     """Field ``field`` of a turn; ``missing`` where its client has no law for it."""
     if law[field] < 0:
         return missing
@@ -87,7 +87,7 @@ def shapes(
         recorded[i] = -1
         turns[i] = 1
         if kind[c] == STATED:
-            turns[i] = max(np.int64(_drawn(begun[i]["key"], 0, TURNS, law[i], 1.0, tables)), 1)
+            turns[i] = max(np.int64(drawn(begun[i]["key"], 0, TURNS, law[i], 1.0, tables)), 1)
         elif kind[c] != ALONE:
             starts = start_s[first[c] : first[c + 1]]
             w = begun[i]["window"] if kind[c] == RECORDED else -1
@@ -109,7 +109,7 @@ def shapes(
 def rooms(key: Any, law: Any, tables: Any, room: Any) -> None:
     """Draw the length of the shared beginning of each conversation that is not a recorded one."""
     for i in range(key.size):
-        room[i] = np.int64(_drawn(key[i], 0, SHARED, law[i], 0.0, tables))
+        room[i] = np.int64(drawn(key[i], 0, SHARED, law[i], 0.0, tables))
 
 
 @compiled
@@ -184,10 +184,10 @@ def _is_over(
         if step >= 0:
             out, pause = np.int64(output_tokens[step + k - 1]), np.float64(think_s[step + k])
         else:
-            pause = 1e-3 * _drawn(key, k, THINK, law, 0.0, tables)
+            pause = 1e-3 * drawn(key, k, THINK, law, 0.0, tables)
         t += max(speed[0] + speed[1] * out + pause, 0.0)
         if step < 0:
-            out = np.int64(_drawn(key, k, OUTPUT, law, 1.0, tables))
+            out = np.int64(drawn(key, k, OUTPUT, law, 1.0, tables))
     return t < 0.0
 
 
@@ -234,15 +234,15 @@ def unfold(
                 length = max(length, beginning + (beginning > 0))  # a beginning is not all of a prompt
             else:
                 base = np.int64(1)
-                pause = 1e-3 * _drawn(key[i], k, THINK, law[i], 0.0, tables)
+                pause = 1e-3 * drawn(key[i], k, THINK, law[i], 0.0, tables)
                 length = np.int64(given[n - 1])
                 keeps = length
-                if _drawn(key[i], k, AGAIN, law[i], 0.0, tables) < 0.5:
+                if drawn(key[i], k, AGAIN, law[i], 0.0, tables) < 0.5:
                     context = np.float64(length + reply[n - 1])
-                    keeps = np.int64(context * _drawn(key[i], k, KEPT, law[i], 1.0, tables))
-                    length = min(keeps + np.int64(_drawn(key[i], k, NEW, law[i], 1.0, tables)), np.int64(2**30))
-                out = np.int64(_drawn(key[i], k, OUTPUT, law[i], 1.0, tables))
-                thought = np.int64(np.rint(_drawn(key[i], k, REASON, law[i], 0.0, tables) * out))
+                    keeps = np.int64(context * drawn(key[i], k, KEPT, law[i], 1.0, tables))
+                    length = min(keeps + np.int64(drawn(key[i], k, NEW, law[i], 1.0, tables)), np.int64(2**30))
+                out = np.int64(drawn(key[i], k, OUTPUT, law[i], 1.0, tables))
+                thought = np.int64(np.rint(drawn(key[i], k, REASON, law[i], 0.0, tables) * out))
             if k > 0:
                 t += max(ttft_s + tpot_s * reply[n - 1] + pause, 0.0)
                 if not t < end_s:
