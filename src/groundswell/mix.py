@@ -32,6 +32,8 @@ from groundswell.units import show_duration
 
 _WITHIN = 0.05
 """So far a source's share may be off by chance (one standard error) for whole clients to be chosen."""
+TO_SPEAK_OF = 0.01
+"""So much longer may a source be than the shortest without a note."""
 _IDS = 2**62
 _LONGEST_RUN = 2**32
 _NOTHING: dict[str, Any] = {"reason_tokens": 0} | {name: [] for name in (*ITEM_COLUMNS, "prefix_runs", "prefix_blocks")}
@@ -82,9 +84,13 @@ class Mixture:
             yield Workload(frame, metadata)
 
     def _stream(self, i: int) -> Iterator[Workload]:
-        """The requests of a source, as many as its share says."""
+        """The requests of a source, as many as its share says. Later turns of copies that come after all is over are
+        left out.
+        """
         chosen = Selected(_knowing(self.parts[i].blocks, self.clients[i]), Selection(end_s=self.span_s))
-        return rescale(chosen, self.factors[i], self.thins[i], stream_key(self.seed, "mix", i) >> 1)
+        for block in rescale(chosen, self.factors[i], self.thins[i], stream_key(self.seed, "mix", i) >> 1):
+            within = int(np.searchsorted(block.arrival_s, self.span_s))
+            yield block if within == len(block) else Workload(block.frame.head(within), block.metadata)
 
 
 def mix(parts: Sequence[Part], rate_per_s: float | None = None, *, thin: Thin | None = None, seed: int = 0) -> Mixture:
@@ -111,7 +117,8 @@ def mix(parts: Sequence[Part], rate_per_s: float | None = None, *, thin: Thin | 
     share = np.array([part.weight for part in parts]) / sum(part.weight for part in parts)
     factors = tuple((share * total / np.array(own)).tolist())
     spans = ", ".join(f"{part.name} {show_duration(count.covered_s)}" for part, count in zip(parts, whole, strict=True))
-    notes = [f"Sources cover different times ({spans}); the mixture covers the shortest."] if any(longer) else []
+    differ = any(count.covered_s > (1 + TO_SPEAK_OF) * span_s for count in whole)
+    notes = [f"Sources cover different times ({spans}); the mixture covers the shortest."] if differ else []
     thins = [_unit(thin or Thin(), count, by) for count, by in zip(within, factors, strict=True)]
     for part, count, unit in zip(parts, within, thins, strict=True):
         if unit.by == "request" and count.senders > 1 and (thin is None or thin.by == "auto"):
