@@ -392,3 +392,12 @@ def test_any_sessions_give_blocks_that_fit_the_prompts(seed: int, size: int) -> 
             assert place.setdefault(block, k) == k
             before = row[k - 1] if k else None
             assert behind.setdefault(block, before) == before  # equal ids are equal tokens behind equal tokens
+
+
+def test_a_view_of_recorded_conversations_is_composed_though_some_began_before_it() -> None:
+    rows = [(20.0 * k, -1, [(0.0, 0, 0, 100 + k, 5), (30.0, 1, 90, 200, 5)]) for k in range(300)]
+    view = recorded(*rows).between(3000, 6000)
+    workload = composed(view, 3000)
+    first = workload.frame.filter(pl.col("turn") == 1)["input_tokens"].unique()
+    assert first.min() == 250
+    assert first.len() > 140

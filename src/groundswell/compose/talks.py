@@ -218,7 +218,7 @@ class Talks:
         """The recorded conversations; those that a client began one after the other in a window change places."""
         sessions = self.sessions
         client, window = sessions.client, self._window_of(sessions.start_s)
-        cell = client * (self.pool.window_count + 2) + window
+        cell = client * (self.pool.window_count + 2) + window + 1
         begin = np.flatnonzero(np.diff(cell, prepend=-1))
         place = np.arange(len(sessions)) - np.repeat(begin, np.diff(begin, append=len(sessions)))
         own = np.arange(len(sessions)) - sessions.first[client]
