@@ -1,9 +1,9 @@
 """How like a trace the workload is that is generated from its fit: what a cache would hit, lengths, times of reuse.
 
-``python benchmarks/prefix_fidelity.py TRACE [--seeds 3] [--min-requests 50] [--window 10m]``: the share of blocks that
-a cache of each size hits (least recently used forgotten first), for the trace and as the mean over seeds, and their
-greatest difference; the Kolmogorov–Smirnov distance of input and output lengths; quantiles of the time to the last
-use.
+``python benchmarks/prefix_fidelity.py TRACE [--seeds 3] [--min-requests 50] [--window 10m] [--conversations laws]
+[--min-group 100]``: the share of blocks that a cache of each size hits (least recently used forgotten first), for the
+trace and as the mean over seeds, and their greatest difference; the Kolmogorov–Smirnov distance of input and output
+lengths; quantiles of the time to the last use.
 """
 
 from __future__ import annotations
@@ -114,11 +114,18 @@ def main() -> None:
     ask.add_argument("--seeds", type=int, default=3)
     ask.add_argument("--min-requests", type=int, default=50)
     ask.add_argument("--window", default="10m")
+    ask.add_argument("--min-group", type=int, default=1)
+    ask.add_argument("--conversations", choices=["whole", "laws"], default="whole")
     ask.add_argument("--from", dest="format")
     ask.add_argument("--dequantise", action="store_true")
     asked = ask.parse_args()
     print(machine())
-    setting = FitSetting(window_s=parse_duration(asked.window), min_requests=asked.min_requests)
+    setting = FitSetting(
+        window_s=parse_duration(asked.window),
+        min_requests=asked.min_requests,
+        min_group=asked.min_group,
+        conversations=asked.conversations,
+    )
     for path in asked.trace:
         print(f"## {path.name}")
         compared(list(read(path, asked.format, dequantise=asked.dequantise)), setting, asked.seeds)

@@ -9,6 +9,8 @@ import pytest
 
 from groundswell import read_pool
 from groundswell.cli import run
+from groundswell.clients.client import Client, pool_of
+from groundswell.clients.conversation import conversation
 from groundswell.compose import compose
 from pools import recorded_pool
 from workloads import random_workload
@@ -97,3 +99,19 @@ def test_a_file_that_is_no_trace_is_told_of(tmp_path: Path, capsys: pytest.Captu
     assert run(["fit", str(tmp_path / "t.csv"), "-o", str(tmp_path / "a.pool")]) == 1
     assert "is none of" in capsys.readouterr().err
     assert not (tmp_path / "a.pool").exists()
+
+
+def test_conversations_can_be_asked_for_as_laws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+
+    lengths = {"input_tokens": 100, "output_tokens": 50} | conversation(3, 10, 70)
+    compose(pool_of([Client("a", 2.0, "poisson", lengths)]), duration_s=1200.0).collect().write(tmp_path / "t.parquet")
+    fit = ["fit", str(tmp_path / "t.parquet"), "-o", str(tmp_path / "a.pool")]
+    assert run(fit) == 0
+    assert read_pool(tmp_path / "a.pool").sessions is not None
+    capsys.readouterr()
+    assert run([*fit, "--conversations", "laws"]) == 0
+    assert "are in it as laws" in capsys.readouterr().err
+    held = read_pool(tmp_path / "a.pool")
+    assert held.sessions is None
+    assert held.converses.all()
+    assert run(["generate", str(tmp_path / "a.pool"), "-o", str(tmp_path / "b.parquet")]) == 0

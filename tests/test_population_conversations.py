@@ -19,6 +19,7 @@ from groundswell.errors import DataError
 from groundswell.population import Population, fit_population
 from groundswell.population.fit import left_out
 from groundswell.population.law import Conversations
+from groundswell.population.session_laws import as_laws
 from groundswell.population.text import as_toml
 
 LAW = Population.load("reasoning")
@@ -158,8 +159,44 @@ def test_what_a_fit_leaves_out_is_said() -> None:
     assert [one.field for one in fit_population(shared).lengths] == ["input_tokens", "output_tokens"]
     agents = Population.load("agent").sample(5, 1, span_s=3600)
     assert "keeps whole" in left_out(agents)[0]
-    assert fit_population(agents).conversations is None
+    assert "shared beginnings" in left_out(agents)[1]
     assert left_out(LAW.sample(3, 1, span_s=600)) == []
+
+
+def test_whole_conversations_of_no_time_are_counted_as_they_are() -> None:
+    agents = Population.load("agent").sample(5, 1, span_s=3600)
+    found, sessions = fit_population(agents).conversations, agents.sessions
+    assert found is not None
+    assert sessions is not None
+    requests = np.diff(sessions.edge)
+    each = [requests[sessions.client == c] for c in range(5)]
+    begun = agents.mean_rate_per_s / np.array([own.mean() for own in each])
+    several = np.array([(own > 1).mean() for own in each]) @ begun
+    turns = np.array([own[own > 1].sum() / own.size for own in each]) @ begun
+    assert found.turns == pytest.approx(turns / several, rel=5e-3)
+    assert found.multi_turn == pytest.approx(turns / agents.mean_rate_per_s.sum(), abs=1e-4)
+    assert found.longest == requests.max()
+
+
+def test_a_pool_without_whole_conversations_is_as_it_was() -> None:
+    pool = LAW.sample(3, 1, span_s=600)
+    assert as_laws(pool) is pool
+
+
+def test_each_client_s_first_prompts_are_its_own() -> None:
+    agents = Population.load("agent").sample(2, 1, span_s=3600)
+    pool = as_laws(agents)
+    assert pool.sessions is None
+    assert pool.converses.all()
+    assert pool.fields[: len(agents.fields)] == agents.fields
+    sessions = agents.sessions
+    assert sessions is not None
+    for c in range(2):
+        first = sessions.input_tokens[sessions.edge[sessions.first[c] : sessions.first[c + 1]]]
+        values, share = table(pool, "input_tokens", c)
+        held, count = np.unique(first, return_counts=True)
+        np.testing.assert_array_equal(values, held)
+        np.testing.assert_allclose(share, count / count.sum(), atol=1e-8)
 
 
 # The file.

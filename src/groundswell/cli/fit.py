@@ -37,6 +37,12 @@ MinGroup = Annotated[
 Names = Annotated[
     Literal["number", "keep"], typer.Option(help="number: client-1 is the busiest. keep: the trace's own names.")
 ]
+Conversations = Annotated[
+    Literal["whole", "laws"],
+    typer.Option(
+        help="whole: each conversation as it was. laws: tables of turns, pauses and new text, as --min-group has them."
+    ),
+]
 Align = Annotated[
     Literal["clock", "trace"],
     typer.Option(help="Where windows begin: at multiples of their length from midnight, or with the trace."),
@@ -50,6 +56,7 @@ def fit(
     slot: Slot = "6h",
     min_requests: MinRequests = 50,
     min_group: MinGroup = 1,
+    conversations: Conversations = "whole",
     names: Names = "number",
     align: Align = "clock",
     from_: take.From = None,
@@ -70,7 +77,9 @@ def fit(
     from groundswell.units import parse_duration
     from groundswell.whole_file import check_place
 
-    setting = FitSetting(parse_duration(window), parse_duration(slot), min_requests, min_group, names, align)
+    setting = FitSetting(
+        parse_duration(window), parse_duration(slot), min_requests, min_group, names, align, conversations=conversations
+    )
     if output.suffix != ".pool":
         raise UsageError(f"{output}: a pool file's name ends in .pool")
     check_place(output)

@@ -27,7 +27,8 @@ def costs(fold: Fold, made: Assembled, k: int) -> tuple[Cost, ...]:
     before, after = fold.requests[fold.requests > 0].astype(np.float64), sent.sum(axis=1)
     published = made.gaps.requests >= k
     total, part = made.requests.sum(axis=0).astype(np.float64), pool.covered_part
-    own = made.own if made.talks is None else made.gaps  # of conversations, gaps are known by sender
+    talks = pool.converses.any()
+    own = made.gaps if talks else made.own  # of conversations, gaps are known by sender
     out = [
         Cost("clients", before.size, after.size),
         Cost("top-10 share", top_share(before, 10), top_share(after, 10), "share"),
@@ -37,7 +38,7 @@ def costs(fold: Fold, made: Assembled, k: int) -> tuple[Cost, ...]:
         Cost("mean squared CV of clients' gaps", _burstiness(own), _burstiness(made.gaps.where(published))),
     ]
     for field in ("input_tokens", "output_tokens"):
-        if field in pool.fields:
+        if field in pool.fields and not (talks and pool.sessions is None and field == "input_tokens"):
             frame = fold.lengths[field].frame
             totals = np.bincount(frame["client"].to_numpy(), frame["total"].to_numpy(), fold.requests.size)
             means = totals[fold.requests > 0] / before

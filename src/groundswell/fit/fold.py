@@ -30,7 +30,7 @@ LEFT_BEHIND = {
 }
 """Columns of a trace that a pool has no place for, or not always, in words."""
 HELD_AS_SESSIONS = ("conversation", "prefix_blocks", "prefix_runs")
-"""Those that it has a place for unless it is to be shared."""
+"""Those that it has a place for: whole or as laws, unless too few share them."""
 
 
 @dataclass(frozen=True, eq=False)

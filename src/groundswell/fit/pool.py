@@ -19,6 +19,7 @@ from groundswell.fit.cells import Cells
 from groundswell.fit.cover import span_of
 from groundswell.fit.families import FAMILIES, GAMMA, choose
 from groundswell.fit.fold import Fold
+from groundswell.fit.laws import lines_of
 from groundswell.fit.likeness import Roster, enrol, traits_of
 from groundswell.fit.linking import Linker
 from groundswell.fit.sessions import Recorded, recorded
@@ -50,12 +51,11 @@ class Assembled:
     """Of each sender and window, as the trace has them: [P, W]."""
     sent: Floats
     """The same, as the pool has them."""
-    talks: Recorded | None = None
+    talks: Recorded | None
+    """The conversations that were found, which the pool has whole, as laws or, if too few share them, not at all."""
 
 
-def assemble(
-    fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any], linker: Linker | None = None
-) -> Assembled:
+def assemble(fold: Fold, setting: FitSetting, grid: Grid, origin: dict[str, Any], linker: Linker) -> Assembled:
     """The pool of a folded trace, with the conversations that ``linker`` saw in it."""
     cells = fold.all_cells
     low, high = int(cells.window.min()), int(cells.window.max())
@@ -79,15 +79,20 @@ def assemble(
     origin = covering(origin, start_s, end_s, covered_s)
     part = covered_parts(start_s, setting.window_s, windows, covered_span(origin, start_s, end_s))
     sent = spread(requests, stretch[:, slot], setting.min_group, part)
-    lengths = build(fold.lengths, roster, stretch, first_slot, setting.min_group)
-    talks, code = None, np.empty(0, np.int64)
-    if linker is not None:
-        code = linker.clients.cast(pl.Enum(fold.clients)).to_physical().to_numpy().astype(np.int64)
-        talks = recorded(linker, roster.of[code], len(roster))
+    code = linker.clients.cast(pl.Enum(fold.clients)).to_physical().to_numpy().astype(np.int64)
+    talks = recorded(linker, roster.of[code], len(roster))
+    laws, apart = None, np.ones(fold.requests.size, np.bool_)
+    apart[code[linker.linked]] = False
+    if talks is not None and setting.as_laws:
+        single = np.bincount(roster.of[apart & (roster.of >= 0)], fold.requests[apart & (roster.of >= 0)], len(roster))
+        ends_s = float(grid.clock_s(fold.first_s)), float(grid.clock_s(fold.last_s))
+        laws = lines_of(talks.sessions, grid, ends_s, setting.min_group, single.astype(np.int64))
+    lengths = build(fold.lengths, roster, stretch, first_slot, setting.min_group, laws, apart)
     gaps = _gaps_of_senders(fold, cells, roster, grid)
-    if linker is not None and talks is not None:
-        gaps = _with_starts(gaps, talks, linker, roster, code)
-        if linker.has_ids:
+    if talks is not None:
+        converses = np.diff(talks.sessions.first) > 0 if laws is None else laws.converses
+        gaps = _with_starts(gaps, talks, linker, roster, code, converses)
+        if linker.has_ids and (laws is None or laws.frames):
             origin = {**origin, BLOCK_SIZE_KEY: linker.block_tokens}
     bursts = _bursts(gaps, sent, low, setting.window_s * part, setting.min_group)
     pool = ClientPool(
@@ -103,7 +108,7 @@ def assemble(
         window_s=setting.window_s,
         slot_s=setting.slot_s,
         origin=origin,
-        sessions=None if talks is None else talks.sessions,
+        sessions=None if talks is None or setting.as_laws else talks.sessions,
     )
     return Assembled(pool, roster, lengths, cells, gaps, requests, sent, talks)
 
@@ -133,22 +138,24 @@ def _gaps_of_senders(fold: Fold, cells: Cells, roster: Roster, grid: Grid) -> Ce
     return Cells.joined([own, streams])
 
 
-def _with_starts(gaps: Cells, talks: Recorded, linker: Linker, roster: Roster, code: Ints) -> Cells:
-    """``gaps`` with those between the beginnings of conversations for the senders that converse.
+def _with_starts(
+    gaps: Cells, talks: Recorded, linker: Linker, roster: Roster, code: Ints, converses: NDArray[np.bool_]
+) -> Cells:
+    """``gaps`` with those between the beginnings of conversations for the senders that ``converses`` [P] marks.
 
     ``code`` is the number in ``roster`` of each of ``linker``'s clients. Where not all conversations were kept, those
     of groups are of requests still.
     """
-    converses = np.diff(talks.sessions.first) > 0
     if linker.level:
         own = linker.starts.numbered(code)
         single = np.zeros(roster.of.size, np.bool_)
         single[roster.alone[roster.alone >= 0]] = True
-        converses &= roster.alone >= 0
+        converses = converses & (roster.alone >= 0)
         starts = own.where(single[own.client]).numbered(roster.of)
         starts = starts.where(converses[starts.client])
     else:
         starts = talks.starts(linker.grid)
+        starts = starts.where(converses[starts.client])
     return Cells.joined([gaps.where(~converses[gaps.client]), starts])
 
 

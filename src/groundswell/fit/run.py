@@ -62,9 +62,8 @@ def fit_pool(
     known = first.metadata if metadata is None else metadata
     grid = setting.grid(known)
     keep = setting.few - 1
-    linker = Linker(grid) if setting.min_group == 1 else None
-    stream = chain([first], rest)
-    watched = stream if linker is None else linker.watch(stream)
+    linker = Linker(grid)
+    watched = linker.watch(chain([first], rest))
     fold = folded(watched, lambda block, so_far: Fold.of(block, grid, keep, so_far.sample.level), Fold())
     if not fold.cells:
         raise DataError("the trace holds no request, so there is no client to fit")
@@ -155,7 +154,7 @@ def _on_talks(made: Assembled) -> str:
     said = []
     if talks.share < 1:
         said.append(f"one in {1 / talks.share:.0f} conversations was kept, chosen evenly")
-    if talks.unshared > _MUCH:
+    if talks.unshared > _MUCH and made.pool.sessions is not None:
         said.append(
             f"{talks.unshared:.1%} of the blocks that had been sent before were so in ways that a pool does not hold"
         )
@@ -168,10 +167,15 @@ def _on_left_behind(fold: Fold, made: Assembled) -> str:
     private = [name for name in left if name in HELD_AS_SESSIONS]
     left = [name for name in left if name not in private]
     said = []
-    if private and made.talks is None:
+    if private and made.pool.sessions is None:
         what = " and ".join(dict.fromkeys(LEFT_BEHIND[name] for name in private))
-        said.append(f"{what} would tell one sender from another, so a pool that is shared has none of the trace's")
-        if "conversation" in private:
+        if made.pool.converses.any():
+            said.append(f"{what} are in it as laws: how one turn hangs together with another is lost")
+        elif "shared_tokens" in made.pool.fields:
+            said.append("too few turns follow others to be in a pool that is shared; what prompts begin with is in it")
+        else:
+            said.append(f"too few requests hang together for {what} to be in a pool that is shared")
+        if "conversation" in private and not made.pool.converses.any():
             said.append("turns become requests of their own, as close together as the client's windows have them")
     if left:
         said.append(f"the trace has {' and '.join(LEFT_BEHIND[name] for name in left)}, for which a pool has no place")

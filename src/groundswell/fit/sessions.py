@@ -1,9 +1,9 @@
 """From linked requests to the recorded conversations of a pool's senders.
 
 What a turn keeps of its base follows from the blocks they share: all that the base asked and was answered, where these
-are all of the base's full blocks and the prompt is longer, else the shared blocks. Where there are no ids, a prompt
-that is longer than its base keeps all of it and of its reply, as far as it is long enough; one as long is the same
-again; a shorter one was cut, and keeps nothing that is known.
+are all of the base's full blocks and the prompt is longer, else the shared blocks. Where there are no ids, or the base
+has no full block, a prompt that is longer than its base keeps all of it and of its reply, as far as it is long enough;
+one as long is the same again; a shorter one was cut, and keeps nothing that is known.
 """
 
 from __future__ import annotations
@@ -213,6 +213,7 @@ def _kept(row: Any, base: Any, has: NDArray[np.bool_], block_tokens: int) -> tup
     whole = (tokens > before) & (blocks >= before // block_tokens)
     by_blocks = np.where(again, tokens, np.where(whole, context, np.minimum(blocks * block_tokens, tokens)))
     told = (row["given"] > 0) & (base["given"] > 0) & (blocks >= 0)
+    told &= (blocks > 0) | (row["known"] > 0) | (before >= block_tokens)  # a short base has no block to share
     begins = has & np.where(told, blocks > 0, by_length > 0)
     return begins, np.where(begins, np.where(told, by_blocks, by_length), 0)
 

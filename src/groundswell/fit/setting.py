@@ -24,8 +24,9 @@ class FitSetting:
     Arrivals are measured in windows of ``window_s``, lengths in slots of ``slot_s``, which must be a whole number of
     windows. Clients of fewer than ``min_requests`` requests are pooled into groups of clients like them. With
     ``min_group`` above 1 no figure of the pool rests on fewer requests than that, and where the trace begins and ends
-    is told to the minute. ``names`` says whether the pool's
-    clients are numbered or keep the trace's names. ``align`` says where windows begin: at multiples of ``window_s``
+    is told to the minute. ``conversations`` are kept "whole" or as "laws", tables of turns, pauses and new text; with
+    ``min_group`` above 1 they are laws. ``names`` says whether the pool's clients are numbered or keep the trace's
+    names. ``align`` says where windows begin: at multiples of ``window_s``
     from midnight ("clock"), or with the trace ("trace"). ``midnight_s`` is the time of day of the trace's second 0;
     None takes it from the trace's ``start_unix_s``, or from ``start_s`` on a pool's clock, and 0 where it has neither.
     """
@@ -37,6 +38,7 @@ class FitSetting:
     names: Literal["number", "keep"] = "number"
     align: Literal["clock", "trace"] = "clock"
     midnight_s: float | None = None
+    conversations: Literal["whole", "laws"] = "whole"
 
     def __post_init__(self) -> None:
         for what, seconds in (("window", self.window_s), ("slot", self.slot_s)):
@@ -53,6 +55,7 @@ class FitSetting:
         for what, value, known in (
             ("names", self.names, ("number", "keep")),
             ("align", self.align, ("clock", "trace")),
+            ("conversations", self.conversations, ("whole", "laws")),
         ):
             if value not in known:
                 raise UsageError(f"{what} {value!r} is none of {', '.join(known)}")
@@ -63,6 +66,11 @@ class FitSetting:
     def few(self) -> int:
         """A client of fewer requests than this does not stand alone."""
         return max(self.min_requests, self.min_group)
+
+    @property
+    def as_laws(self) -> bool:
+        """Whether conversations become laws."""
+        return self.conversations == "laws" or self.min_group > 1
 
     def grid(self, metadata: Mapping[str, Any]) -> Grid:
         """The grid for a trace with this ``metadata``."""

@@ -10,13 +10,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.clients.pool import FIELDS
+from groundswell.clients.session_values import KEPT_STEPS
+from groundswell.fit.laws import LATER, OF_TALKS, Lines
 from groundswell.fit.lengths import RATIO_STEPS, LengthTally
 from groundswell.fit.likeness import Roster
+from groundswell.fit.room import with_room
 from groundswell.fit.sharing import buckets, means
 from groundswell.length_tables import LengthTables, thresholds
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+_SCALE = {"reason_ratio": RATIO_STEPS, "kept_ratio": KEPT_STEPS}
+"""Steps to 1 of the fields that are told in steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,45 +104,91 @@ class _Runs:
 
 @dataclass(frozen=True, eq=False)
 class _Field:
-    """A field's distributions, and which one each run takes (-1 for none)."""
+    """A field's distributions, and which one each run takes (-1 for none).
+
+    ``otherwise`` is the one for a sender of which nothing is known.
+    """
 
     first: Ints
     value: Ints
     mass: Ints
     number: Ints
+    otherwise: int = -1
 
 
-def build(tallies: Mapping[str, LengthTally], roster: Roster, stretch: Ints, first_slot: int, k: int) -> Lengths:
-    """The distributions of ``tallies`` for senders whose slots are merged to ``stretch`` [P, S]."""
+def build(
+    tallies: Mapping[str, LengthTally],
+    roster: Roster,
+    stretch: Ints,
+    first_slot: int,
+    k: int,
+    talks: Lines | None = None,
+    apart: NDArray[np.bool_] | None = None,
+) -> Lengths:
+    """The distributions of ``tallies`` for senders whose slots are merged to ``stretch`` [P, S].
+
+    Those of ``talks`` are put beside them: senders that converse have the input tokens of first prompts and, too, of
+    the clients that ``apart`` [clients] marks.
+    """
     table = np.full((*stretch.shape, len(FIELDS)), -1, np.int32)
     tables = LengthTables.empty()
     marginals, left_out = {}, []
+    always = np.zeros_like(stretch)
     for f, field in enumerate(FIELDS):
-        frame = tallies[field].frame if field in tallies else pl.DataFrame()
-        if not frame.height:
+        lines = _lines(field, tallies, roster, talks, apart)
+        if lines is None or not lines.height:
             continue
-        runs = _Runs.of(_of_senders(frame, roster, stretch, first_slot))
+        spans = always if field in OF_TALKS else stretch
+        runs = _Runs.of(_in_stretches(lines, spans, 0 if field in OF_TALKS else first_slot))
         made = _shared(runs, k) if k > 1 else _exact(runs)
         if made.first.size == 1:
             left_out.append(field)
             continue
-        scale = RATIO_STEPS if field == "reason_ratio" else 1
+        scale = _SCALE.get(field, 1)
         marginals[field] = _marginal(runs, made, scale)
         numbered = np.where(made.number >= 0, made.number + tables.size, -1)
-        table[:, :, f] = _placed(runs, numbered, stretch)
+        column = _placed(runs, numbered, spans)
+        if talks is not None and field in LATER and made.otherwise >= 0:
+            column = np.where(talks.converses[:, None] & (column < 0), made.otherwise + tables.size, column)
+        table[:, :, f] = column
         tables = tables.concat(_length_tables(made, scale))
+    if talks is not None:
+        table, tables = with_room(table, tables)
     held = (table >= 0).any(axis=(0, 1))
     fields = tuple(np.array(FIELDS)[held].tolist())
     return Lengths(fields, table[:, :, held], tables, marginals, tuple(left_out))
 
 
-def _of_senders(frame: pl.DataFrame, roster: Roster, stretch: Ints, first_slot: int) -> pl.DataFrame:
-    sender = roster.of[frame["client"].to_numpy()]
-    begin = stretch[sender, frame["slot"].to_numpy() - first_slot]
+def _lines(
+    field: str,
+    tallies: Mapping[str, LengthTally],
+    roster: Roster,
+    talks: Lines | None,
+    apart: NDArray[np.bool_] | None,
+) -> pl.DataFrame | None:
+    """A field's lines of ``sender``, ``slot``, ``value`` and sums."""
+    if field not in tallies:
+        return None if talks is None else talks.frames.get(field)
+    lines = _of_senders(tallies[field].frame, roster)
+    if field != "input_tokens" or talks is None or field not in talks.frames:
+        return lines.drop("client")
+    alone = ~talks.converses[lines["sender"].to_numpy()]
+    if apart is not None:
+        alone |= apart[lines["client"].to_numpy()]
+    firsts = talks.frames[field]
+    return pl.concat([lines.filter(pl.Series(alone)).select(firsts.columns), firsts])
+
+
+def _of_senders(frame: pl.DataFrame, roster: Roster) -> pl.DataFrame:
     support = pl.col("support") if "support" in frame.columns else pl.col("n").cast(pl.Float64)
-    return frame.select(
-        pl.Series("sender", sender), pl.Series("stretch", begin), "value", "n", "total", support.alias("support")
-    )
+    sender = pl.Series("sender", roster.of[frame["client"].to_numpy()])
+    whole = pl.col("slot", "value", "n", "total").cast(pl.Int64)
+    return frame.select("client", sender, whole, support.alias("support"))
+
+
+def _in_stretches(lines: pl.DataFrame, stretch: Ints, first_slot: int) -> pl.DataFrame:
+    begin = stretch[lines["sender"].to_numpy(), lines["slot"].to_numpy() - first_slot]
+    return lines.select("sender", pl.Series("stretch", begin), "value", "n", "total", "support")
 
 
 def _exact(runs: _Runs) -> _Field:
@@ -166,6 +218,7 @@ def _shared(runs: _Runs, k: int) -> _Field:
         np.concatenate([part[1] for part in parts]),
         np.concatenate([part[2] for part in parts]),
         number,
+        _last_resort(made) if any(map(len, made)) else -1,
     )
 
 

@@ -14,6 +14,7 @@ from groundswell.population.conversations import fit_conversations
 from groundswell.population.fit_lengths import fit_counts, fit_lengths, fit_reasoning, known_fields
 from groundswell.population.fit_rhythm import fit_rhythm
 from groundswell.population.law import RATE, Dependence, Fitted, Population, Rates, Strata
+from groundswell.population.session_laws import as_laws
 from groundswell.population.strata import Clients, rate_scores, rounded
 
 if TYPE_CHECKING:
@@ -34,14 +35,15 @@ def fit_population(pool: ClientPool, name: str = "population", command: str = ""
     Clients that never send are left out; clients without lengths count for rates and burstiness only. Any pool will do
     as long as one client has input and output lengths, but what few clients or few hours can say is little: a daily
     rhythm needs a day, a weekly one a week, dependence between properties about fifteen clients. ``command`` and
-    ``source`` are kept in the file: what made it, and where the pool came from. Conversations that are stated as laws
-    are kept (:func:`left_out` says what is not). Raises UsageError if no client sends or none that does has lengths.
+    ``source`` are kept in the file: what made it, and where the pool came from. Conversations become laws of turns,
+    pauses and new text, whether the pool has them so or whole (:func:`left_out` says what is not kept). Raises
+    UsageError if no client sends or none that does has lengths.
     """
     sends = np.flatnonzero(pool.mean_rate_per_s > 0)
     if sends.size == 0:
         raise UsageError("a population cannot be fitted to a pool in which no client sends anything")
     order = sends[np.argsort(-pool.mean_rate_per_s[sends], kind="stable")]
-    pool = pool.take(order)
+    pool = as_laws(pool.take(order))
     known = pool.has_lengths
     if not known.any():
         raise UsageError(
@@ -85,8 +87,9 @@ def left_out(pool: ClientPool) -> list[str]:
     """What ``pool`` holds of conversations that :func:`fit_population` leaves out, a sentence for each."""
     out = []
     if pool.sessions is not None and len(pool.sessions):
-        out.append("conversations that the pool keeps whole are left out: the law is of single requests")
-    if "shared_tokens" in pool.fields and (pool.table[:, :, pool.fields.index("shared_tokens")] >= 0).any():
+        out.append("conversations that the pool keeps whole become laws: how one turn goes with another is left out")
+    shares = "shared_tokens" in pool.fields and (pool.table[:, :, pool.fields.index("shared_tokens")] >= 0).any()
+    if shares or (pool.sessions is not None and pool.sessions.shared_tokens.size):
         out.append("shared beginnings of prompts are left out")
     return out
 
