@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -241,3 +242,21 @@ def test_ctrl_c_stops_between_blocks_and_leaves_nothing(tmp_path: Path) -> None:
     assert "nothing was written" in err
     assert "Traceback" not in err
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_turns_are_a_choice_of_some_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trace, out = tmp_path / "t.jsonl", tmp_path / "o.jsonl"
+    rows = [
+        {"session_id": "a", "timestamp": 0, "input_length": 100, "output_length": 10},
+        {"session_id": "a", "delay": 1000, "input_length": 20, "output_length": 10},
+    ]
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lengths = {}
+    for turns in ("delta", "cumulative"):
+        assert run(["convert", str(trace), str(out), "--to", "dynamo", "--turns", turns]) == 0
+        lengths[turns] = [json.loads(line)["input_length"] for line in out.read_text().splitlines()]
+    assert lengths == {"delta": [100, 20], "cumulative": [100, 130]}
+    for to, said in (("mooncake", "mooncake has no choice"), ("dynamo:turns=delta", "says it already")):
+        capsys.readouterr()
+        assert run(["convert", str(trace), str(out), "--to", to, "--turns", "delta"]) == 2
+        assert said in capsys.readouterr().err

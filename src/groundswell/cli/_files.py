@@ -39,6 +39,22 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
         frame.write_csv(place) if path.suffix == ".csv" else frame.write_parquet(place)
 
 
+def with_turns(path: Path, to: str | None, turns: str | None) -> str | None:
+    """The format ``to``, with its ``turns`` if they are asked for. Raises UsageError for a format that has no choice."""
+    if turns is None:
+        return to
+    from groundswell import formats
+
+    text = formats.format_of(path, to)
+    name, _, given = text.partition(":")
+    able = [one for one in formats.FORMATS if "turns" in getattr(formats.FORMATS[one], "__dataclass_fields__", {})]
+    if name not in able:
+        raise UsageError(f"--turns {turns}: {name} has no choice of what a turn's row holds; {', '.join(able)} have")
+    if any(choice.partition("=")[0].strip() == "turns" for choice in given.split(",")):
+        raise UsageError(f"--turns {turns}: the format {text} says it already")
+    return f"{text}{',' if given else ':'}turns={turns}"
+
+
 def write_workload(blocks: Iterable[Workload], path: Path, to: str | None, metadata: Mapping[str, Any]) -> int:
     """Write blocks in the format that is asked for, and say on stderr what of them it does not hold: the number of
     rows."""

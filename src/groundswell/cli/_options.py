@@ -172,6 +172,14 @@ HtmlPage = Annotated[Path | None, option("Write one page that a browser opens wi
 FiguresFolder = Annotated[
     Path | None, option("Write each figure as SVG, PNG and PDF into this folder.", "FOLDER", "--figures")
 ]
+Turns = Annotated[
+    Literal["delta", "cumulative"] | None,
+    option(
+        "What a row of a conversation holds, for the formats that can have either: what is new in a turn, or the whole "
+        "prompt. The same as --to FORMAT:turns=…",
+        "delta|cumulative",
+    ),
+]
 To = Annotated[
     str | None,
     option(f"One of {', '.join(FORMATS)}. If not given, the file's ending decides.", "FORMAT"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from groundswell.cli import _options as take
-from groundswell.cli._files import write_workload
+from groundswell.cli._files import with_turns, write_workload
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.cli._traces import open_trace, say_reading
 from groundswell.errors import UsageError
@@ -29,6 +29,7 @@ def convert(
     output: Out,
     from_: take.From = None,
     to: take.To = None,
+    turns: take.Turns = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
     block_tokens: take.TableBlockTokens = None,
@@ -47,6 +48,7 @@ def convert(
     from groundswell.whole_file import check_place, is_stream
 
     check_place(output)
+    to = with_turns(output, to, turns)
     formats.FORMATS.build(formats.format_of(output, to))
     trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
     if output.is_file() and output.samefile(trace_file):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from groundswell.cli import _options as take
-from groundswell.cli._files import write_workload
+from groundswell.cli._files import with_turns, write_workload
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.errors import UsageError
 from groundswell.service import TPOT_S, TTFT_S
@@ -46,6 +46,7 @@ def generate(
     block_tokens: take.BlockTokens = None,
     workers: take.Workers = None,
     to: take.To = None,
+    turns: take.Turns = None,
 ) -> None:
     """Generate a workload, client by client, into a file.
 
@@ -69,6 +70,7 @@ def generate(
     for read in (source, rate):
         if Path(read).is_file() and output.is_file() and output.samefile(read):
             raise UsageError(f"{output}: is what this command reads; write to another file")
+    to = with_turns(output, to, turns)
     if is_law(source):
         duration_s = DURATION_OF_A_LAW_S if duration_s is None else duration_s
         start_s = start_s or 0.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from groundswell.cli import _options as take
-from groundswell.cli._files import write_workload
+from groundswell.cli._files import with_turns, write_workload
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.cli._traces import open_trace, say_reading
 from groundswell.cli.generate import DURATION_OF_A_LAW_S, Tally
@@ -60,6 +60,7 @@ def mix(
     duration: Duration = None,
     seed: take.Seed = 0,
     to: take.To = None,
+    turns: take.Turns = None,
 ) -> None:
     """Mix workloads, or pools of clients, into one workload.
 
@@ -71,6 +72,7 @@ def mix(
     from groundswell.whole_file import check_place
 
     check_place(output)
+    to = with_turns(output, to, turns)
     formats.FORMATS.build(formats.format_of(output, to))
     thin = Thin(by=by, jitter=jitter)
     parts = _parts(sources)

@@ -14,7 +14,7 @@ import typer
 
 import groundswell
 from groundswell.cli import _options as take
-from groundswell.cli._files import write_workload
+from groundswell.cli._files import with_turns, write_workload
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.cli._traces import open_trace, say_reading
 from groundswell.cli.generate import Tally
@@ -89,6 +89,7 @@ def rescale(
     span: Span = None,
     seed: take.Seed = 0,
     as_: As = None,
+    turns: take.Turns = None,
     from_: take.From = None,
     columns: take.Map = None,
     time_unit: take.TimeUnit = None,
@@ -117,6 +118,7 @@ def rescale(
     begin_s, end_s = parse_span(span) if span is not None else (0.0, float("inf"))
     selection = Selection(begin_s, end_s, Selection.parse_filters(only or ()))
     check_place(output)
+    as_ = with_turns(output, as_, turns)
     formats.FORMATS.build(formats.format_of(output, as_))
     trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
     if output.is_file() and output.samefile(trace_file):
