@@ -40,7 +40,7 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
 
 
 def with_turns(path: Path, to: str | None, turns: str | None) -> str | None:
-    """The format ``to``, with its ``turns`` if they are asked for. Raises UsageError for a format that has no choice."""
+    """The format ``to``, with its ``turns`` if asked for. Raises UsageError for a format that has no choice."""
     if turns is None:
         return to
     from groundswell import formats
