@@ -177,6 +177,35 @@ def test_a_run_that_begins_within_a_window_is_in_the_midst_of_conversations(star
         assert turns.n_unique() == turns.height  # no conversation is there twice
 
 
+def windows_off(workload: Workload, asked: np.ndarray, spread: float) -> np.ndarray:
+    """By how many standard errors each window's count is off, of conversations whose counts are so much overspread."""
+    count = np.histogram(workload.arrival_s, np.arange(asked.size + 1) * 600.0)[0]
+    return np.asarray((count - asked) / np.sqrt(asked * spread))
+
+
+def test_requests_come_when_they_are_asked_though_the_rate_changes() -> None:
+    """A rate that rises fivefold in an instant and falls again: as many begin as the later turns to come leave room."""
+    pool = pool_of([chat(50)], 14_400)
+    level = np.where((np.arange(24) >= 8) & (np.arange(24) < 16), 5.0, 1.0)
+    workload = composed(dataclasses.replace(pool, rate_per_s=pool.rate_per_s * level), 14_400)
+    asked = 50 * 600 * level
+    most = (5 * 1 + 2 * 4 + 2 * 9 + 64) / 10 / MEAN_TURNS
+    off = windows_off(workload, asked, most)
+    assert (np.abs(off) < FIVE + 0.02 * np.sqrt(asked / most)).all()
+    by_curve = composed(pool, 14_400, rate=[(0, 50), (4800, 50), (9600, 250), (14_400, 50)])
+    asked = 600 * np.interp(np.arange(24) * 600.0 + 300, [0, 4800, 9600, 14_400], [50, 50, 250, 50])
+    assert (np.abs(windows_off(by_curve, asked, most)) < FIVE + 0.02 * np.sqrt(asked / most)).all()
+
+
+def test_recorded_conversations_follow_a_curve_too() -> None:
+    """Half of the requests come five minutes late: in proportion to the curve they would be a twentieth too few."""
+    rows = [(20.0 * k, -1, [(0.0, 0, 0, 100, 25), (299.0, 1, 90, 200, 5)]) for k in range(300)]
+    workload = composed(recorded(*rows), 6000, rate=[(0, 10), (6000, 110)])
+    asked = 600 * (10 + np.arange(10) * 10 + 5.0)
+    count = np.histogram(workload.arrival_s, np.arange(11) * 600.0)[0]
+    np.testing.assert_allclose(count[2:-1] / asked[2:-1], 1.0, atol=0.02)
+
+
 def test_a_client_that_converses_in_some_slots_only_has_its_rate_in_all() -> None:
     pool = dataclasses.replace(pool_of([chat(20)], 7200), slot_s=3600.0)
     table = np.repeat(pool.table[:, :1], 2, axis=1)

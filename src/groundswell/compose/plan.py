@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from groundswell.chance import stream_keys, uniforms, words
 from groundswell.clients import ClientPool
+from groundswell.compose.ahead import ahead
 from groundswell.compose.geometry import Geometry
 from groundswell.compose.shapes import Shapes
 from groundswell.compose.talks import Talks
+from groundswell.compose.turns import RECORDED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -114,11 +116,32 @@ class Planner:
         expected: Floats = self.pool.rate_per_s[:, window].T * self.geometry.weight[low:high, None]
         if self.talks is None:
             return expected
-        number = np.arange(low, high)
-        end_s = self.geometry.knot_s[self.geometry.piece[number + 1]]
-        silent = end_s[:, None] <= -self.talks.lead_s
-        silent |= ~self.pool.stated & (number < self.geometry.known)[:, None]
-        return np.where(silent, 0.0, expected * self.talks.share[:, window].T)
+        silent = np.arange(low, high)[:, None] < self._begin
+        return np.where(silent, 0.0, expected * self.talks.share[:, window].T * self._ahead[low:high])
+
+    @cached_property
+    def _begin(self) -> Ints:
+        """The window of the run in which each client begins, shape [C]: early enough for conversations to reach it."""
+        if self.talks is None:
+            return np.zeros(len(self.pool), np.int64)
+        begin = np.searchsorted(self._edge_s[1:], -self.talks.lead_s, side="right")
+        return np.where(self.pool.stated, begin, np.maximum(begin, self.geometry.known))
+
+    @cached_property
+    def _edge_s(self) -> Floats:
+        return self.geometry.knot_s[self.geometry.piece]
+
+    @cached_property
+    def _ahead(self) -> Floats:
+        """How many times as many conversations begin as the requests would need if all came at once: [R, C]."""
+        geometry, talks = self.geometry, self.talks
+        ratio = np.ones((geometry.window.size, len(self.pool)))
+        if talks is not None:
+            factor = geometry.weight / np.diff(self._edge_s)
+            # a recorded client's beginnings are early as they were: only the factor on them must be early too
+            wanted = np.where(talks.kind == RECORDED, 1.0, self.pool.rate_per_s[:, geometry.window].T)
+            ahead(wanted * factor[:, None], self._begin, talks.came, ratio)
+        return ratio
 
     def measured_pieces(self) -> Iterator[tuple[Stretch, Pieces]]:
         """For each stretch the pieces of the clients whose counts are measured.

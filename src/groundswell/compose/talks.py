@@ -27,6 +27,7 @@ _LAWS = (*FIELDS, "output_tokens", "reason_ratio")
 _TRIED = (512, 8192)  # conversations of a client that are tried to see how long they last: as many as in an hour
 _LATE = 0.002  # of later turns come later than a client's conversations begin before the run
 _LONGEST_S = 86_400.0
+_MOST_WINDOWS = 65
 _NEAR = 256
 
 
@@ -121,10 +122,11 @@ class Talks:
         if len(self.sessions):
             recorded, dealt = self.kind == RECORDED, self.kind == DEALT
             whole = self._conversations_per_request[:, None]
-            begun, sent = self._recorded
-            known = sent > 0
-            out[recorded] = np.where(known, begun / np.where(known, sent, 1.0), whole)[recorded]
             out[dealt] = whole[dealt]
+            if recorded.any():
+                begun, sent = self._recorded
+                known = sent > 0
+                out[recorded] = np.where(known, begun / np.where(known, sent, 1.0), whole)[recorded]
         return out
 
     @property
@@ -158,18 +160,27 @@ class Talks:
         """How long before a run each client's conversations begin that reach into it, shape [C]: all but 1 in 500 of
         their later turns come sooner. It is of the client alone, so that nobody else changes when it begins.
         """
+        return self._leads[0]
+
+    @cached_property
+    def came(self) -> Floats:
+        """Which share of a client's requests comes k windows after their conversation began, shape [C, K]."""
+        return self._leads[1]
+
+    @cached_property
+    def _leads(self) -> tuple[Floats, Floats]:
         pool, sessions, tables = self.pool, self.sessions, self.pool.lengths
         an_hour = np.nan_to_num(3600.0 * pool.mean_rate_per_s * self.share.mean(axis=1))
         tries = np.where(self.converses, np.clip(an_hour, *_TRIED), 0).astype(np.int64)
         law = self.law[np.arange(len(pool)), pool.slot_rate.argmax(axis=1)]
-        lead_s = np.zeros(len(pool))
+        lead_s, came = np.zeros(len(pool)), np.zeros((len(pool), _MOST_WINDOWS))
         leads(
             self.kind, stream_keys(self.seed, pool.names, "leads"), tries, law,
             (tables.first, tables.value, tables.threshold, *tables.guide),
             sessions.first, sessions.edge, sessions.think_s, sessions.output_tokens,
-            (self.talking.ttft_s, self.talking.tpot_s), (_LATE, _LONGEST_S), lead_s,
+            (self.talking.ttft_s, self.talking.tpot_s), (_LATE, _LONGEST_S), pool.window_s, lead_s, came,
         )  # fmt: skip
-        return lead_s
+        return lead_s, came
 
     def unfold(
         self, client: NDArray[np.uint32], conversation: NDArray[np.void], at_s: Floats, clock_s: float,
