@@ -176,3 +176,13 @@ def test_clients_say_nothing_of_each_other() -> None:
         mine = both[name].client == 1
         np.testing.assert_array_equal(both[name].value[mine], values.value)
         np.testing.assert_allclose(both[name].weight[mine], values.weight, rtol=1e-12)
+
+
+def test_a_record_is_no_shorter_than_what_was_recorded() -> None:
+    sessions = record(3, 2000.0, 0.6, 40.0, 0.5)
+    last_s = known(sessions)["turns"].at_s.max()
+    short, long = known(sessions, 900.0, 1000.0), known(sessions, 0.0, 1000.0)
+    assert last_s > 1000
+    for name in short:
+        np.testing.assert_allclose(short[name].weight, long[name].weight, rtol=0.02)
+        np.testing.assert_array_equal(short[name].value, long[name].value)

@@ -81,8 +81,8 @@ def _ends(client: Any, goes_on: Any, out: Any) -> None:
 class Watched:
     """Sessions with the time of every request, the wait until the next one, and for how long one was looked for.
 
-    ``begin_s`` and ``end_s`` [C] say from when to when clients were recorded; they are infinite where conversations
-    are whole.
+    ``begin_s`` and ``end_s`` [C] say from when to when clients were recorded, which is all the time from the first
+    request to the last at least; they are infinite where conversations are whole.
     """
 
     sessions: Sessions
@@ -104,10 +104,12 @@ class Watched:
         requests = np.diff(sessions.edge)
         running = np.cumsum(wait)
         at_s = np.repeat(sessions.start_s - running[sessions.edge[:-1]], requests) + running
+        begin_s = np.minimum(begin_s, at_s.min(initial=np.inf))
+        end_s = np.maximum(end_s, at_s.max(initial=-np.inf))
         last = np.zeros(sessions.requests, np.bool_)
         last[sessions.edge[1:] - 1] = True
         talk = np.repeat(np.arange(len(sessions)), requests)
-        left_s = np.maximum(end_s[sessions.client[talk]] - at_s, 0.0)
+        left_s = end_s[sessions.client[talk]] - at_s
         until = np.where(last, left_s, np.append(wait[1:], 0.0))
         return cls(sessions, begin_s, end_s, talk, sessions.place, at_s, last, until)
 
