@@ -11,6 +11,9 @@ from groundswell.formats.layout import REFUSED
 from groundswell.formats.reading.outcome import Bad
 from groundswell.table import COLUMNS, ITEM_COLUMNS
 
+UNPARSED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What polars raises on bytes that it cannot parse; some, few and odd ones, make it panic."""
+
 LATEST_S = 1e11
 """No time of a request, in seconds: the year 5138."""
 _LENGTHS = ("input_tokens", "output_tokens")

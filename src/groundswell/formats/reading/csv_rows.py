@@ -8,6 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from groundswell.formats.reading.ahead import worked_ahead
+from groundswell.formats.reading.check import UNPARSED
 from groundswell.formats.reading.lines import Piece, pieces, record_bounds
 from groundswell.formats.reading.outcome import Bad
 from groundswell.formats.reading.source import Source
@@ -47,7 +48,7 @@ class CsvRows:
         types = {name: pl.Float64() if name in as_floats else self.raw[name] for name in self.place}
         try:
             frame = self._read(piece.text, types)
-        except pl.exceptions.PolarsError:
+        except UNPARSED:
             return _Attempt(as_floats, None)
         offset = _offsets(piece, frame.height)
         return _Attempt(as_floats, None if offset is None else frame.insert_column(0, offset))
@@ -114,7 +115,7 @@ class CsvRows:
     def _text(self, text: bytes) -> pl.DataFrame | None:
         try:
             return self._read(text, dict.fromkeys(self.place, pl.String()))
-        except pl.exceptions.PolarsError:
+        except UNPARSED:
             return None
 
     def _cast(self, text: pl.DataFrame) -> tuple[pl.DataFrame, list[Bad]]:

@@ -9,6 +9,7 @@ import msgspec
 import polars as pl
 
 from groundswell.formats.reading.ahead import worked_ahead
+from groundswell.formats.reading.check import UNPARSED
 from groundswell.formats.reading.document import document
 from groundswell.formats.reading.lines import Piece, pieces, record_bounds
 from groundswell.formats.reading.outcome import Bad
@@ -66,7 +67,7 @@ class JsonRows:
         schema = {name: pl.Float64() if name in wide else dtype for name, dtype in self.raw.items()}
         try:
             return pl.read_ndjson(data, schema=schema)
-        except pl.exceptions.PolarsError:
+        except UNPARSED:
             return None
 
     def _one_by_one(self, piece: Piece) -> tuple[pl.DataFrame, list[Bad]]:

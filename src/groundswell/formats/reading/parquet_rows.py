@@ -8,6 +8,7 @@ import polars as pl
 
 from groundswell.errors import DataError
 from groundswell.formats.reading.ahead import ahead
+from groundswell.formats.reading.check import UNPARSED
 from groundswell.formats.reading.outcome import Bad
 from groundswell.formats.reading.source import Source
 from groundswell.formats.reading.values import NOT, fitting
@@ -37,7 +38,7 @@ class ParquetRows:
                 number = pl.int_range(row, row + batch.height, dtype=pl.UInt32, eager=True)
                 row += batch.height
                 yield self._cast(batch.insert_column(0, number.alias("line")))
-        except (pl.exceptions.PolarsError, OSError) as fault:
+        except (*UNPARSED, OSError) as fault:
             raise DataError(f"{self.source.path}: cannot be read: {' '.join(str(fault).split())[:200]}") from None
 
     def _taken(self, name: str) -> pl.Expr:
@@ -61,7 +62,7 @@ class ParquetRows:
     def _converted(self, frame: pl.DataFrame, name: str, dtype: pl.DataType) -> tuple[pl.DataFrame, list[Bad]]:
         try:
             cast = frame[name].cast(dtype, strict=False)
-        except pl.exceptions.PolarsError:
+        except UNPARSED:
             raise DataError(f"{self.source.path}: column {name!r} is {frame.schema[name]}, not {NOT(dtype)}") from None
         lost = cast.is_null() & frame[name].is_not_null()
         if not lost.any():
