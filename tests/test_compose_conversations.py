@@ -430,3 +430,19 @@ def test_a_view_of_recorded_conversations_is_composed_though_some_began_before_i
     first = workload.frame.filter(pl.col("turn") == 1)["input_tokens"].unique()
     assert first.min() == 250
     assert first.len() > 140
+
+
+def test_a_view_of_recorded_conversations_begins_in_their_midst() -> None:
+    """A first turn and a second one, which follows 300 s later, every 20 s; scaled threefold, three times as many."""
+    rows = [(20.0 * k, -1, [(0.0, 0, 0, 100, 25), (299.0, 1, 90, 200, 5)]) for k in range(300)]
+    view = recorded(*rows, rate=0.1).between(3000, 6000)
+    for by, pool in ((1, view), (3, view.scaled(3)), (6, view.scaled(3))):
+        workload = composed(pool, 3000, rate=0.6 if by == 6 else None)
+        count = np.histogram(workload.arrival_s, np.arange(11) * 300.0)[0]
+        assert (np.abs(count - 30 * by) <= 3 * by).all()
+
+
+def test_recorded_rates_with_conversations_that_are_laws_have_them_from_the_first_minute_on() -> None:
+    pool = dataclasses.replace(pool_of([chat(20)], 7200), stated=np.array([False]))
+    most = (5 * 1 + 2 * 4 + 2 * 9 + 64) / 10 / MEAN_TURNS
+    assert abs(int((composed(pool).arrival_s < 600).sum()) - 12_000) < FIVE * np.sqrt(12_000 * most) + 24

@@ -40,17 +40,19 @@ class Geometry:
     slope: Floats  # [K]
     piece: Ints  # [R + 1] the first piece of each window
     filled: int  # how many windows took the rates of a neighbour
+    start_s: float = 0.0  # what the pool's clock shows at 0 s
     warm: int = 0
     """How many of the windows come before 0 s: conversations that began there are still going on in the run."""
     known: int = 0
     """From which of these on the windows are the pool's own; those before stand in for time that it does not cover."""
 
-    def warmed(self, pool: ClientPool, rate: Rate, start_s: float, seconds: float) -> Geometry:
+    def warmed(self, pool: ClientPool, rate: Rate, seconds: float) -> Geometry:
         """This with windows before it, for ``seconds`` or more: the pool's own, then others as its first one is.
 
-        What is asked for goes on before the run as it begins (:class:`groundswell.rates.Rate`). ``start_s`` is the
-        pool's clock at 0 s. Where that is within a window, the part of it before has a number of its own.
+        What is asked for goes on before the run as it begins (:class:`groundswell.rates.Rate`). Where the run begins
+        within a window, the part of it before has a number of its own.
         """
+        start_s = self.start_s
         if not seconds > 0:
             return self
         covered_s = min(pool.covered_s[0], start_s)
@@ -84,6 +86,7 @@ class Geometry:
             slope=np.concatenate([(factor.right - factor.left) / np.diff(factor.knot_s), self.slope]),
             piece=np.concatenate([piece[:-1], self.piece + piece[-1]]),
             filled=self.filled,
+            start_s=start_s,
             warm=window.size,
             known=more,
         )
@@ -138,6 +141,7 @@ def lay_out(pool: ClientPool, rate: Rate, start_s: float, duration_s: float) -> 
         slope=(factor.right - factor.left) / np.diff(factor.knot_s),
         piece=piece.astype(np.int64),
         filled=filled,
+        start_s=start_s,
     )
 
 

@@ -117,15 +117,28 @@ class Planner:
         if self.talks is None:
             return expected
         silent = np.arange(low, high)[:, None] < self._begin
-        return np.where(silent, 0.0, expected * self.talks.share[:, window].T * self._ahead[low:high])
+        begun = expected * self.talks.share[:, window].T
+        recorded = self.talks.kind == RECORDED
+        if low < self.geometry.known and recorded.any():
+            before = self._before[low:high]
+            begun[: len(before), recorded] = before[:, recorded]
+        return np.where(silent, 0.0, begun * self._ahead[low:high])
+
+    @cached_property
+    def _before(self) -> Floats:
+        """The recorded conversations that begin in the windows before those that are the pool's own: [known, C]."""
+        known, edge_s = self.geometry.known, self._edge_s
+        if self.talks is None:
+            return np.zeros((known, len(self.pool)))
+        begun = self.talks.begun_between(self.geometry.start_s + edge_s[: known + 1])
+        return begun * (self.geometry.weight / np.diff(edge_s))[:known, None]
 
     @cached_property
     def _begin(self) -> Ints:
         """The window of the run in which each client begins, shape [C]: early enough for conversations to reach it."""
         if self.talks is None:
             return np.zeros(len(self.pool), np.int64)
-        begin = np.searchsorted(self._edge_s[1:], -self.talks.lead_s, side="right")
-        return np.where(self.pool.stated, begin, np.maximum(begin, self.geometry.known))
+        return np.searchsorted(self._edge_s[1:], -self.talks.lead_s, side="right")
 
     @cached_property
     def _edge_s(self) -> Floats:

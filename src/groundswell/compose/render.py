@@ -71,8 +71,6 @@ class Renderer:
     source: LengthSource
     joint: Joint
     talks: Talks | None = None
-    clock_s: float = 0.0
-    """What the pool's clock shows at the run's 0 s."""
 
     def block(self, placed: Placed, senders: Senders, until_s: float) -> Block:
         """The requests of ``placed``, and those that follow on them; the next block begins at ``until_s``."""
@@ -118,12 +116,12 @@ class Renderer:
             plain = Workload.from_columns(arrival_s, sender, self.names, prompt, output, reason, items)
             return Block(plain, None, until_s)
         conversation = np.empty(time.size, BEGUN)
-        window = g.window[senders.window]
+        window = np.where(senders.window < g.known, -1, g.window[senders.window])
         identify(
             placed.of, placed.number, rank, senders.key, slot, window, senders.count, senders.phase, conversation
         )  # fmt: skip
         begun = np.stack([prompt, output, np.zeros_like(output) if reason is None else reason])
-        turns = self.talks.unfold(sender, conversation, arrival_s, self.clock_s, begun, g.duration_s)
+        turns = self.talks.unfold(sender, conversation, arrival_s, g.start_s, begun, g.duration_s)
         first = Begun(arrival_s, sender, conversation["key"], self.talks.converses[sender], items)
         reasons = reason is not None or self.talks.reasons
         return rows_of(turns, first, self.names, until_s, reasons=reasons, blocks=bool(self.talks.talking.block_tokens))

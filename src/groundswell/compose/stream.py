@@ -189,7 +189,7 @@ def compose(
             "they took the clients of the nearest window that does"
         )
     if talks is not None:
-        geometry = geometry.warmed(pool, asked_rate, start_s, float(talks.lead_s.max(initial=0.0)))
+        geometry = geometry.warmed(pool, asked_rate, float(talks.lead_s.max(initial=0.0)))
     measured = ~pool.stated if counts is None else np.full(len(pool), counts == "measured")
     shapes = Shapes(pool, weibull == "recorded", activity, talks)
     planner = Planner(pool, geometry, shapes, seed, measured, block_rows, talks)
@@ -199,7 +199,7 @@ def compose(
             f"that would be {expected:.3g} requests; a run has at most {MOST_REQUESTS:g}, "
             "so ask for a lower rate or less time"
         )
-    renderer = Renderer(pool.names, geometry, source, joined, talks, start_s)
+    renderer = Renderer(pool.names, geometry, source, joined, talks)
     asked: dict[str, Any] = {"rate": str(asked_rate), "start_s": start_s, "duration_s": duration_s, "seed": seed}
     asked |= {"counts": counts, "joint": joint, "activity": activity, "weibull": weibull, "no_dataset": no_dataset}
     if talks is not None:

@@ -155,6 +155,19 @@ class Talks:
             counts.append(np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64))
         return counts[0], counts[1]
 
+    def begun_between(self, edge_s: Floats) -> Floats:
+        """The recorded conversations that begin between these times on the pool's clock, at the rate of the pool's
+        own time: [K, C].
+        """
+        pool, sessions = self.pool, self.sessions
+        place = np.searchsorted(edge_s, sessions.start_s, side="right") - 1
+        inside = (place >= 0) & (place < edge_s.size - 1)
+        shape = edge_s.size - 1, len(pool)
+        cell = place[inside] * shape[1] + sessions.client[inside]
+        sent = self._recorded[1].sum(axis=1)
+        scale = np.where(sent > 0, pool.sent_per_s.sum(axis=1) * pool.window_s / np.maximum(sent, 1.0), 1.0)
+        return np.asarray(np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape) * scale)
+
     @cached_property
     def lead_s(self) -> Floats:
         """How long before a run each client's conversations begin that reach into it, shape [C]: all but 1 in 500 of
