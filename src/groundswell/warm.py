@@ -15,7 +15,7 @@ from groundswell.clients.client import Client, pool_of
 from groundswell.clients.servegen import read_servegen
 from groundswell.compose import compose
 from groundswell.fidelity import compare
-from groundswell.fit import fit_pool
+from groundswell.fit import FitSetting, fit_pool
 from groundswell.formats import write
 from groundswell.formats.reading import read
 from groundswell.population import Population
@@ -60,6 +60,7 @@ def warm() -> None:
     compare(halves, {"itself": halves})
     for method in ("itt", "thin", "burstgpt"):
         list(rescale(halves, 2.0, method))
+    fit_pool(halves, FitSetting(conversations="laws"))
     fitted = fit_pool(halves).pool
     for conversing in (
         fitted,
