@@ -293,7 +293,16 @@ def test_a_limit_below_the_first_turn_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"ttft_s": -1.0}, {"tpot_s": np.nan}, {"max_context_tokens": 0}, {"block_tokens": -1}]
+    "wrong",
+    [
+        {"ttft_s": -1.0},
+        {"tpot_s": np.nan},
+        {"max_context_tokens": 0},
+        {"max_context_tokens": 9.5},
+        {"block_tokens": -1},
+        {"block_tokens": 2**25},
+        {"block_tokens": 1.5},
+    ],
 )
 def test_what_cannot_be_meant_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
@@ -446,3 +455,22 @@ def test_recorded_rates_with_conversations_that_are_laws_have_them_from_the_firs
     pool = dataclasses.replace(pool_of([chat(20)], 7200), stated=np.array([False]))
     most = (5 * 1 + 2 * 4 + 2 * 9 + 64) / 10 / MEAN_TURNS
     assert abs(int((composed(pool).arrival_s < 600).sum()) - 12_000) < FIVE * np.sqrt(12_000 * most) + 24
+
+
+def test_replies_are_borrowed_too_by_a_client_that_converses_without_lengths() -> None:
+    pool = pool_of([chat(5), dataclasses.replace(chat(5), name="borrower")], 3600)
+    table = pool.table.copy()
+    for name in ("input_tokens", "output_tokens"):
+        table[1, :, pool.fields.index(name)] = -1
+    workload = composed(dataclasses.replace(pool, table=table), no_dataset="borrow", duration_s=3600)
+    later = workload.frame.filter((pl.col("client").cast(pl.String) == "borrower") & (pl.col("turn") > 1))
+    # a conversation's later replies, seven at most, are of one length: that many times the variance of a mean
+    assert abs(later["output_tokens"].mean() / 200 - 1) < FIVE * np.sqrt(7 / later.height)  # type: ignore[operator]
+
+
+def test_no_recorded_conversation_has_more_turns_than_a_workload_can_count() -> None:
+    one = recorded((0.0, -1, [(0.0, 0, 0, 10, 1)] * 32_767)).sessions
+    assert one is not None
+    assert one.requests == 32_767
+    with pytest.raises(UsageError, match="more than 32,767 requests"):
+        recorded((0.0, -1, [(0.0, 0, 0, 10, 1)] * 32_768))

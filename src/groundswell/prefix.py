@@ -25,7 +25,7 @@ BLOCK_SIZE_KEY = "prefix_block_tokens"
 """Where a workload's metadata says how many tokens each of its blocks stands for."""
 
 MOST_IDS = 2**22
-"""As many ids :func:`expanded` puts into one block, unless a single request has more."""
+"""As many ids :func:`expanded` puts into one block, and what is left of its last request's."""
 
 
 @compiled
@@ -90,7 +90,9 @@ def with_blocks(block: Workload) -> Workload:
 
 
 def expanded(blocks: Iterable[Workload], most: int = MOST_IDS) -> Iterator[Workload]:
-    """``blocks`` with ids instead of runs, cut so that none has more than ``most`` ids; others pass as they are."""
+    """``blocks`` with ids instead of runs, cut so that in none more than ``most`` ids come before its last request's;
+    others pass as they are.
+    """
     for block in blocks:
         if "prefix_runs" not in block.frame.columns:
             yield block

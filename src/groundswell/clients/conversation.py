@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from groundswell.clients.sessions import MOST_TURNS as MOST_TURNS
 from groundswell.errors import UsageError
 from groundswell.lengths import LENGTHS, Length, length_of
 from groundswell.lengths.empirical import Empirical
 from groundswell.lengths.templates import Templates
 
 MS = 1000.0
-MOST_TURNS = 32_767
-"""More turns than this a conversation cannot have: a workload's column of turns holds no more."""
-
 _OF_CONVERSATION = ("turns", "think_s", "new_tokens", "kept_ratio", "regenerate")
 _NEEDED = _OF_CONVERSATION[:3]
 _OF_PREFIX = ("tokens", "count", "popularity", "share")

@@ -23,6 +23,9 @@ from groundswell.service import TTFT_S as TTFT_S
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+MOST_TURNS = 32_767
+"""More turns than this a conversation cannot have: a workload's column of turns holds no more."""
+
 _COUNTS = ("back", "kept_tokens", "input_tokens", "output_tokens", "reason_tokens")
 _STEPS = ("think_s", "shared", *_COUNTS)
 
@@ -62,6 +65,7 @@ class Sessions:
             (_rises(self.first, self.start_s.size), "the clients' conversations do not follow one another"),
             (_rises(self.edge, self.think_s.size) and not (np.diff(self.edge) < 1).any(), "one has no requests"),
             (self.edge.size == self.start_s.size + 1, "columns differ in length"),
+            (int(np.diff(self.edge).max(initial=0)) <= MOST_TURNS, f"one has more than {MOST_TURNS:,} requests"),
             (all(getattr(self, name).shape == self.think_s.shape for name in _STEPS), "columns differ in length"),
             (np.isfinite(self.start_s).all() and np.isfinite(self.think_s).all(), "a time is not finite"),
             (self._in_order(), "a client's conversations are not in order of time"),

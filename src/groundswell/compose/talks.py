@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ _LATE = 0.002  # of later turns come later than a client's conversations begin b
 _LONGEST_S = 86_400.0
 _MOST_WINDOWS = 65
 _NEAR = 256
+_LARGEST_BLOCK, _LONGEST = 2**24, 2**30  # tokens
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,11 @@ class Talking:
         for name in ("ttft_s", "tpot_s"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise UsageError(f"{name} must be a number of seconds of at least 0, not {getattr(self, name)}")
-        if self.max_context_tokens is not None and self.max_context_tokens < 1:
-            raise UsageError(f"max_context_tokens must be a whole number above 0, not {self.max_context_tokens}")
-        if not 0 <= (self.block_tokens or 0) <= 2**24:
-            raise UsageError(f"block_tokens must be a whole number of at least 0, not {self.block_tokens}")
+        most, size = self.max_context_tokens, self.block_tokens
+        if most is not None and not (isinstance(most, Integral) and most > 0):
+            raise UsageError(f"max_context_tokens must be a whole number above 0, not {most}")
+        if size is not None and not (isinstance(size, Integral) and 0 <= size <= _LARGEST_BLOCK):
+            raise UsageError(f"block_tokens must be a whole number from 0 to {_LARGEST_BLOCK:,}, not {size}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +227,8 @@ class Talks:
             (sessions.shared_tokens, sessions.shared_within, self._shared_base), self._deepest,
             sessions.edge, sessions.shared, sessions.think_s, sessions.back, sessions.kept_tokens,
             sessions.input_tokens, sessions.output_tokens, sessions.reason_tokens,
-            (talking.ttft_s, talking.tpot_s), talking.max_context_tokens or 2**30, talking.block_tokens or 0, end_s,
+            (talking.ttft_s, talking.tpot_s), min(talking.max_context_tokens or _LONGEST, _LONGEST),
+            talking.block_tokens or 0, end_s,
             begun, row, turn, time, think, given, reply, reason, runs,
         )  # fmt: skip
         return Turns(row[:n], turn[:n], time[:n], think[:n], given[:n], reply[:n], reason[:n], runs[:n], pairs)

@@ -187,7 +187,7 @@ def _is_over(
             pause = 1e-3 * drawn(key, k, THINK, law, 0.0, tables)
         t += max(speed[0] + speed[1] * out + pause, 0.0)
         if step < 0:
-            out = np.int64(drawn(key, k, OUTPUT, law, 1.0, tables))
+            out = np.int64(drawn(key, k, OUTPUT, law, np.float64(reply), tables))
     return t < 0.0
 
 
@@ -241,7 +241,8 @@ def unfold(
                     context = np.float64(length + reply[n - 1])
                     keeps = np.int64(context * drawn(key[i], k, KEPT, law[i], 1.0, tables))
                     length = min(keeps + np.int64(drawn(key[i], k, NEW, law[i], 1.0, tables)), np.int64(2**30))
-                out = np.int64(drawn(key[i], k, OUTPUT, law[i], 1.0, tables))
+                # who borrows its lengths has no law of replies: they are as long as the first one
+                out = np.int64(drawn(key[i], k, OUTPUT, law[i], np.float64(begun[1, i]), tables))
                 thought = np.int64(np.rint(drawn(key[i], k, REASON, law[i], 0.0, tables) * out))
             if k > 0:
                 t += max(ttft_s + tpot_s * reply[n - 1] + pause, 0.0)
