@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from groundswell.clients import ClientPool
 from groundswell.clients.client import Client, pool_of
+from groundswell.clients.join import concat
 from groundswell.clients.sessions import Sessions
 from groundswell.compose import Talking, compose
 from groundswell.errors import UsageError
@@ -474,3 +475,15 @@ def test_no_recorded_conversation_has_more_turns_than_a_workload_can_count() -> 
     assert one.requests == 32_767
     with pytest.raises(UsageError, match="more than 32,767 requests"):
         recorded((0.0, -1, [(0.0, 0, 0, 10, 1)] * 32_768))
+
+
+def test_a_client_whose_lengths_are_those_of_its_recorded_conversations_is_not_left_out() -> None:
+    rows = [(20.0 * k, -1, [(0.0, 0, 0, 100, 25)]) for k in range(300)]
+    both = concat([recorded(*rows, rate=0.1), pool_of([single(0.1)], 6000)])
+    table = both.table.copy()
+    table[0] = -1
+    composition = compose(dataclasses.replace(both, table=table))
+    assert composition.notes == ()
+    sent = composition.collect().frame.filter(pl.col("client").cast(pl.String) == "c")
+    assert sent.height > 550
+    assert set(sent["input_tokens"]) == {100}

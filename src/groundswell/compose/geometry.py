@@ -95,6 +95,9 @@ class Geometry:
         """The run's time when ``share`` of window ``w``'s requests have passed."""
         if share >= 1.0:
             return float(self.knot_s[self.piece[w + 1]])
+        k = self.piece[w]
+        if self.piece[w + 1] == k + 1 and self.slope[k] == 0.0:  # to the last bit as the kernels place requests
+            return float(self.knot_s[k] + share * (self.knot_s[k + 1] - self.knot_s[k]))
         return float(time_of(share, w, self.knot_s, self.integral, self.left, self.slope, self.piece))
 
 

@@ -229,6 +229,8 @@ def _talking(pool: ClientPool, asked: Talking | None) -> Talking:
 def _with_lengths(pool: ClientPool, no_dataset: str) -> tuple[ClientPool, list[str]]:
     """``pool`` with its clients that have no lengths dropped, or kept to borrow; and a note that says so."""
     without = ~pool.has_lengths
+    if pool.sessions is not None:
+        without &= np.diff(pool.sessions.first) == 0  # recorded conversations have theirs
     if not without.any() or not pool.has_lengths.any():
         return pool, []
     total = pool.mean_rate_per_s.sum()
