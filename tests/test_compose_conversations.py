@@ -124,6 +124,16 @@ def test_the_cut_into_blocks_and_the_number_of_workers_change_nothing() -> None:
     assert not composed(pool, 5000, seed=2).frame.equals(whole.frame)
 
 
+def test_requests_that_come_at_one_time_have_an_order_of_their_own() -> None:
+    steady: dict[str, Any] = {"turns": 4, "think_ms": 1000, "new_tokens": 10, "input_tokens": 100, "output_tokens": 1}
+    clients = [Client(name, 4.0, "deterministic", steady) for name in ("a", "b")]
+    pool, at_once = pool_of(clients, 600), Talking(ttft_s=0.0, tpot_s=0.0)
+    whole = composed(pool, 600, talking=at_once, block_rows=10**6)
+    assert whole.frame["arrival_s"].n_unique() < len(whole)
+    for block_rows in (50, 7):
+        assert composed(pool, 600, talking=at_once, block_rows=block_rows).frame.equals(whole.frame)
+
+
 def test_another_client_leaves_the_others_as_they_were() -> None:
     both = composed(pool_of([chat(3), single(2), dataclasses.replace(chat(5), name="other")], 7200))
     alone = composed(pool_of([chat(3)], 7200))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from groundswell.chance import compiled, word_at
-from groundswell.compose.turns import ALONE, OUTPUT, STATED, THINK, TURNS, drawn
+from groundswell.compose.laws import ALONE, OUTPUT, STATED, THINK, TURNS, drawn
 
 _MOST_LAGS, _LOOKED_AT = 1 << 16, 1 << 12
 

@@ -18,9 +18,9 @@ from groundswell.chance import stream_keys, uniforms, words
 from groundswell.clients import ClientPool
 from groundswell.compose.ahead import ahead
 from groundswell.compose.geometry import Geometry
+from groundswell.compose.laws import RECORDED
 from groundswell.compose.shapes import Shapes
 from groundswell.compose.talks import Talks
-from groundswell.compose.turns import RECORDED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.compose import kernels
+from groundswell.compose.begun import BEGUN, identify
 from groundswell.compose.geometry import Geometry
 from groundswell.compose.parts import Placed
 from groundswell.compose.sources import LengthSource
 from groundswell.compose.talks import Talks
 from groundswell.compose.turn_rows import Begun, Block, rows_of
-from groundswell.compose.turns import BEGUN, identify
 from groundswell.errors import UsageError
 from groundswell.table import Workload
 

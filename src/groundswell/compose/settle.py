@@ -24,12 +24,15 @@ def settled(blocks: Iterable[Block]) -> Iterator[Workload]:
     empty: Workload | None = None
     any_rows = False
     for block in blocks:
-        due, held = [block.due.frame], []
+        due, held = [], []
         for part in waiting:
-            cut = int(part["arrival_s"].search_sorted(block.until_s))
+            cut = int(part["arrival_s"].search_sorted(block.until_s, side="left"))
             due.append(part.head(cut))
             if cut < part.height:
                 held.append(part.slice(cut))
+        due.append(
+            block.due.frame
+        )  # behind those that wait: of requests that come together, conversations are in order
         if block.later is not None and block.later.height:
             held.append(block.later)
         waiting = held if len(held) <= _MOST_PARTS else [_in_order(held, begin_s, block.until_s)]

@@ -24,7 +24,8 @@ from groundswell.compose.renewal import Sent, Walkers
 from groundswell.compose.settle import settled
 from groundswell.compose.shapes import Shapes
 from groundswell.compose.sources import length_source
-from groundswell.compose.talks import Talking, Talks
+from groundswell.compose.talking import Talking
+from groundswell.compose.talks import Talks
 from groundswell.compose.turn_rows import Block
 from groundswell.errors import UsageError
 from groundswell.prefix import BLOCK_SIZE_KEY

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,12 @@ from numpy.typing import NDArray
 from groundswell.chance import stream_keys, words
 from groundswell.clients import ClientPool
 from groundswell.clients.sessions import Sessions
+from groundswell.compose import begun as beginnings
 from groundswell.compose import turns as kernels
+from groundswell.compose.laws import ALONE, DEALT, RECORDED, STATED
 from groundswell.compose.leads import leads
+from groundswell.compose.talking import Talking
 from groundswell.compose.turn_rows import Turns
-from groundswell.compose.turns import ALONE, DEALT, RECORDED, STATED
 from groundswell.errors import UsageError
 from groundswell.service import TPOT_S, TTFT_S
 
@@ -23,37 +24,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FIELDS = ("turns", "think_ms", "new_tokens", "kept_ratio", "regenerate", "shared_tokens")
-"""The fields of a pool that are of conversations, as :mod:`groundswell.compose.turns` numbers them."""
+"""The fields of a pool that are of conversations, as :mod:`groundswell.compose.laws` numbers them."""
 _LAWS = (*FIELDS, "output_tokens", "reason_ratio")
 _TRIED = (512, 8192)  # conversations of a client that are tried to see how long they last: as many as in an hour
 _LATE = 0.002  # of later turns come later than a client's conversations begin before the run
 _LONGEST_S = 86_400.0
 _MOST_WINDOWS = 65
 _NEAR = 256
-_LARGEST_BLOCK, _LONGEST = 2**24, 2**30  # tokens
-
-
-@dataclass(frozen=True)
-class Talking:
-    """What a person chooses of conversations: the nominal speed of the service, a limit of contexts, a block's size.
-
-    ``block_tokens`` 0 is no prefix blocks; None is the size of those that the pool was fitted to, or 16.
-    """
-
-    ttft_s: float = TTFT_S
-    tpot_s: float = TPOT_S
-    max_context_tokens: int | None = None
-    block_tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("ttft_s", "tpot_s"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise UsageError(f"{name} must be a number of seconds of at least 0, not {getattr(self, name)}")
-        most, size = self.max_context_tokens, self.block_tokens
-        if most is not None and not (isinstance(most, Integral) and most > 0):
-            raise UsageError(f"max_context_tokens must be a whole number above 0, not {most}")
-        if size is not None and not (isinstance(size, Integral) and 0 <= size <= _LARGEST_BLOCK):
-            raise UsageError(f"block_tokens must be a whole number from 0 to {_LARGEST_BLOCK:,}, not {size}")
+_LONGEST = 2**30  # tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +180,7 @@ class Talks:
         self, client: NDArray[np.uint32], conversation: NDArray[np.void], at_s: Floats, clock_s: float,
         begun: NDArray[np.int32], end_s: float,
     ) -> Turns:  # fmt: skip
-        """The turns before ``end_s`` of each ``conversation`` (:data:`turns.BEGUN`) that begins ``at_s`` with the
+        """The turns before ``end_s`` of each ``conversation`` (:data:`begun.BEGUN`) that begins ``at_s`` with the
         request ``begun`` ([3, rows]: input, output, reasoning). ``clock_s`` is the pool's clock at 0 s.
         """
         talking, sessions, tables = self.talking, self.sessions, self.pool.lengths
@@ -210,12 +188,12 @@ class Talks:
         law = self.law[client, conversation["slot"]]
         drawing = (tables.first, tables.value, tables.threshold, *tables.guide)
         recorded, turns = np.empty(client.size, np.int64), np.empty(client.size, np.int64)
-        kernels.shapes(
+        beginnings.shapes(
             self.kind, client, conversation, at_s + clock_s, law, drawing,
             sessions.first, self._near, sessions.start_s, sessions.edge, self._edge_s, self._shuffled, recorded, turns,
         )  # fmt: skip
         room = np.empty(client.size, np.int64)
-        kernels.rooms(key, law, drawing, room)
+        beginnings.rooms(key, law, drawing, room)
         base_id = (words(self._shared_keys[client], room) >> np.uint64(2)).astype(np.int64)
         total = int(turns.sum())
         row, turn = np.empty(total, np.int64), np.empty(total, np.int16)
@@ -251,7 +229,7 @@ class Talks:
         place = np.arange(len(sessions)) - np.repeat(begin, np.diff(begin, append=len(sessions)))
         own = np.arange(len(sessions)) - sessions.first[client]
         keys = stream_keys(self.seed, self.pool.names, "shapes")
-        return np.lexsort((words(keys[client], own), place // kernels.TOGETHER, window, client))
+        return np.lexsort((words(keys[client], own), place // beginnings.TOGETHER, window, client))
 
     @cached_property
     def _near(self) -> Ints:

@@ -6,110 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from groundswell.chance import compiled, mix, uniform_of, word_at
-from groundswell.length_tables import draw
+from groundswell.chance import compiled
+from groundswell.compose.laws import AGAIN, KEPT, NEW, OUTPUT, REASON, THINK, drawn, word_of
 
-ALONE, STATED, RECORDED, DEALT = range(4)
-"""Kinds of client: one that does not converse; one whose conversations are laws; one whose were recorded; and one that
-has whole conversations too, but of no time, as its rates are a law.
-"""
-
-TURNS, THINK, NEW, KEPT, AGAIN, SHARED, OUTPUT, REASON = range(8)
-"""Columns of a client's laws: what a conversation's words are drawn into."""
-
-TOGETHER = 16
-"""So many recorded conversations that began one after the other are shuffled."""
-
-BEGUN = np.dtype([("key", np.uint64), ("slot", np.int64), ("window", np.int64), ("rank", np.int64), ("of", np.int64)])
-"""A conversation that begins. In ``window`` of the pool, -1 for none of them, it is number ``rank`` in time of the
-``of`` that its client begins there, about; ``of`` is 0 where that is not known.
-"""
-
-_SALT = np.uint64(0xD1B54A32D192ED03)
-_BASE, _PARTIAL = np.uint64(8), np.uint64(9)  # words of a turn, beside those of its fields
+_BASE, _PARTIAL = np.uint64(8), np.uint64(9)  # words of a turn, beside those of its figures
 _TWO = np.uint64(2)
-
-
-@compiled
-def identify(
-    of: Any, number: Any, rank: Any, key: Any, slot: Any, window: Any, count: Any, phase: Any, conversation: Any
-) -> None:
-    """The ``conversation`` that each placed request would begin, where its row is (:data:`BEGUN`)."""
-    for i in range(of.size):
-        p, to = of[i], rank[i]
-        conversation[to]["key"] = mix(word_at(key[p], np.uint64(number[i]) * np.uint64(16)) ^ _SALT)
-        conversation[to]["slot"], conversation[to]["window"] = slot[p], window[p]
-        conversation[to]["of"] = count[p]
-        # A piece's requests lie on a circle that is turned by its phase.
-        turned = number[i] + np.int64(phase[p] * count[p])
-        conversation[to]["rank"] = turned % count[p] if count[p] > 0 else number[i]
-
-
-@compiled
-def _word(key: Any, turn: Any, stream: Any) -> Any:
-    return word_at(key, np.uint64(turn) * np.uint64(16) + np.uint64(stream))
-
-
-@compiled
-def drawn(key: Any, turn: Any, field: Any, law: Any, missing: Any, tables: Any) -> Any:
-    """Field ``field`` of a turn; ``missing`` where its client has no law for it."""
-    if law[field] < 0:
-        return missing
-    first, value, threshold, guide_first, guide = tables
-    word = _word(key, turn, field) >> np.uint64(32)
-    return np.float64(draw(word, law[field], first, value, threshold, guide_first, guide))
-
-
-@compiled
-def _place(rank: Any, of: Any, size: Any) -> Any:
-    """Which of ``size`` recorded conversations number ``rank`` of ``of`` takes: each as often as the others."""
-    if of == 0:
-        return rank % size
-    at = min(np.int64((rank + 0.5) * size / of), size - 1)
-    low = at - at % TOGETHER
-    begins = np.int64(np.ceil(low * of / size - 0.5))  # the first rank that comes among these
-    return low + max(rank - begins, 0) % min(TOGETHER, size - low)
-
-
-@compiled
-def shapes(
-    kind: Any, client: Any, begun: Any, at_s: Any, law: Any, tables: Any, first: Any, near: Any, start_s: Any,
-    edge: Any, window_s: Any, shuffled: Any, recorded: Any, turns: Any,
-) -> None:  # fmt: skip
-    """How many ``turns`` each conversation has, and the number of the ``recorded`` one whose shape it takes.
-
-    The conversations of a window take the shapes of those that its client began there, each as often as the others
-    and near its own time: neighbours in the order ``shuffled``, of which :data:`TOGETHER` change places. Where there
-    are none, or no window, it is one of the ``near[c]`` that client c began at about that time.
-    """
-    for i in range(client.size):
-        c = client[i]
-        recorded[i] = -1
-        turns[i] = 1
-        if kind[c] == STATED:
-            turns[i] = max(np.int64(drawn(begun[i]["key"], 0, TURNS, law[i], 1.0, tables)), 1)
-        elif kind[c] != ALONE:
-            starts = start_s[first[c] : first[c + 1]]
-            w = begun[i]["window"] if kind[c] == RECORDED else -1
-            low, high = 0, 0
-            if w >= 0:
-                low, high = np.searchsorted(starts, window_s[w]), np.searchsorted(starts, window_s[w + 1])
-            if low < high:
-                place = _place(begun[i]["rank"], begun[i]["of"], high - low)
-                recorded[i] = shuffled[first[c] + low + place]
-            else:
-                middle = np.searchsorted(starts, at_s[i])
-                begin = min(max(middle - near[c] // 2, 0), starts.size - near[c])
-                one = np.int64(uniform_of(_word(begun[i]["key"], 0, TURNS)) * near[c])
-                recorded[i] = first[c] + begin + one
-            turns[i] = edge[recorded[i] + 1] - edge[recorded[i]]
-
-
-@compiled
-def rooms(key: Any, law: Any, tables: Any, room: Any) -> None:
-    """Draw the length of the shared beginning of each conversation that is not a recorded one."""
-    for i in range(key.size):
-        room[i] = np.int64(drawn(key[i], 0, SHARED, law[i], 0.0, tables))
 
 
 @compiled
@@ -279,14 +180,14 @@ def unfold(
                 whole = _blocks(length + size - 1, size)
                 full = whole if k == turns[i] - 1 else _blocks(length, size)  # nothing follows, so nothing can differ
                 if blocks < full:
-                    fresh = np.int64(_word(key[i], k, _BASE) >> _TWO)
+                    fresh = np.int64(word_of(key[i], k, _BASE) >> _TWO)
                     if follows:
                         fresh = pairs[used - 2] + pairs[used - 1]
                         extended[k - base] = True
                     used = _put(pairs, begin, used, fresh, full - blocks)
                     blocks = full
                 if blocks < whole:  # the last block, in part: no other prompt ends so
-                    pairs[used], pairs[used + 1] = np.int64(_word(key[i], k, _PARTIAL) >> _TWO), 1
+                    pairs[used], pairs[used + 1] = np.int64(word_of(key[i], k, _PARTIAL) >> _TWO), 1
                     used += 2
                 begins[k], ends[k], extended[k] = begin, used, False
                 runs[n] = used - begin
