@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from groundswell.chance import compiled, mix, uniform_of, word_at
-from groundswell.compose.laws import ALONE, RECORDED, SHARED, STATED, TURNS, drawn, word_of
+from groundswell.compose.laws import ALONE, OUTPUT, RECORDED, SHARED, STATED, THINK, TURNS, drawn, word_of
 
 TOGETHER = 16
 """So many recorded conversations that began one after the other are shuffled."""
@@ -21,13 +21,45 @@ _SALT = np.uint64(0xD1B54A32D192ED03)
 
 
 @compiled
+def _key(piece: Any, number: Any) -> Any:
+    """The key of the conversation that request ``number`` of a piece begins, of which ``piece`` is the key."""
+    return mix(word_at(piece, np.uint64(number) * np.uint64(16)) ^ _SALT)
+
+
+@compiled
+def may_last(
+    of: Any, number: Any, key: Any, client: Any, slot: Any, kind: Any, laws: Any, tables: Any, longest: Any, speed: Any,
+    at_s: Any, out: Any,
+) -> None:  # fmt: skip
+    """Which conversations that would begin ``at_s`` may have a turn at 0 s or later; of the others none has.
+
+    Only laws are looked at; the first reply, which is not known yet, is taken to be the ``longest`` of its law.
+    """
+    for i in range(of.size):
+        p = of[i]
+        c, t = client[p], at_s[i]
+        law = laws[c, slot[p]]
+        out[i] = t >= 0.0 or kind[c] > STATED or law[OUTPUT] < 0
+        if out[i] or kind[c] == ALONE:
+            continue
+        own = _key(key[p], number[i])
+        reply = np.float64(longest[law[OUTPUT]])
+        for k in range(1, np.int64(drawn(own, 0, TURNS, law, 1.0, tables))):
+            t += max(speed[0] + speed[1] * reply + 1e-3 * drawn(own, k, THINK, law, 0.0, tables), 0.0)
+            if t >= 0.0:
+                out[i] = True
+                break
+            reply = drawn(own, k, OUTPUT, law, 1.0, tables)
+
+
+@compiled
 def identify(
     of: Any, number: Any, rank: Any, key: Any, slot: Any, window: Any, count: Any, phase: Any, conversation: Any
 ) -> None:
     """The ``conversation`` that each placed request would begin, where its row is (:data:`BEGUN`)."""
     for i in range(of.size):
         p, to = of[i], rank[i]
-        conversation[to]["key"] = mix(word_at(key[p], np.uint64(number[i]) * np.uint64(16)) ^ _SALT)
+        conversation[to]["key"] = _key(key[p], number[i])
         conversation[to]["slot"], conversation[to]["window"] = slot[p], window[p]
         conversation[to]["of"] = count[p]
         # A piece's requests lie on a circle that is turned by its phase.

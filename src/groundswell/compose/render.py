@@ -77,12 +77,16 @@ class Renderer:
         g = self.geometry
         time = np.empty(placed.u.size)
         kernels.times(placed.u, placed.of, senders.window, g.knot_s, g.integral, g.left, g.slope, g.piece, time)
+        slot = g.slot[senders.window]
+        if self.talks is not None:
+            going_on = self.talks.may_last(placed.of, placed.number, senders.key, senders.client, slot, time)
+            if not going_on.all():
+                placed, time = placed[going_on], time[going_on]
         arrival_s, rank = np.empty(time.size), np.empty(time.size, np.int32)
         if time.size:
             begin, end = float(time.min()), float(time.max())
             kernels.ranks(time, begin, max(end, np.nextafter(begin, np.inf)), arrival_s, rank)
             np.minimum(arrival_s, np.nextafter(g.duration_s, 0.0), out=arrival_s)
-        slot = g.slot[senders.window]
         borrows = self.source.borrows[senders.client]
         donor_of = np.where(borrows, slot, -1)
         table = np.ascontiguousarray(self.source.number[senders.client, slot])

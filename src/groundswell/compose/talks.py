@@ -176,6 +176,24 @@ class Talks:
         )  # fmt: skip
         return lead_s, came
 
+    def may_last(
+        self, of: NDArray[np.int32], number: Ints, key: NDArray[np.uint64], client: NDArray[np.int32], slot: Ints,
+        at_s: Floats,
+    ) -> NDArray[np.bool_]:  # fmt: skip
+        """Which of the conversations that begin ``at_s`` may still be going on at 0 s; most before a run are not.
+
+        Each is request ``number`` of piece ``of``, and a piece has a key, a client and a slot.
+        """
+        out = np.ones(at_s.size, np.bool_)
+        if at_s.size and at_s.min() < 0.0:
+            tables = self.pool.lengths
+            beginnings.may_last(
+                of, number, key, client, slot, self.kind, self.law,
+                (tables.first, tables.value, tables.threshold, *tables.guide), tables.largest,
+                (self.talking.ttft_s, self.talking.tpot_s), at_s, out,
+            )  # fmt: skip
+        return out
+
     def unfold(
         self, client: NDArray[np.uint32], conversation: NDArray[np.void], at_s: Floats, clock_s: float,
         begun: NDArray[np.int32], end_s: float,
