@@ -6,14 +6,18 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 import pytest
 
 from comparing import few, poisson
+from groundswell.clients.client import Client, pool_of
+from groundswell.compose import compose
 from groundswell.errors import DataError
 from groundswell.fidelity import compare, profile, said
 from groundswell.fidelity.aspects import aspects
 from groundswell.fidelity.resample import Aspect
 from groundswell.fidelity.text import describe
+from groundswell.prefix import with_blocks
 from groundswell.table import Workload
 
 
@@ -156,3 +160,28 @@ def test_too_short_for_a_verdict_is_said() -> None:
 def test_nothing_to_compare() -> None:
     with pytest.raises(DataError, match="no requests"):
         compare([poisson(1, 10)], {"b": []})
+
+
+def test_conversations_are_found_in_the_same_way_in_both() -> None:
+    """A trace without names, and the same with names that say something else than its prefix blocks."""
+    client = Client(
+        "c",
+        2.0,
+        "poisson",
+        {
+            "input_tokens": 200,
+            "output_tokens": 50,
+            "turns": "empirical:values=(1,4)",
+            "think_ms": 20_000,
+            "new_tokens": 64,
+        },
+    )
+    whole = with_blocks(compose(pool_of([client], 3600), seed=1).collect())
+    unnamed = Workload(whole.frame.drop("conversation", "turn", "think_s"), whole.metadata)
+    alone = Workload(
+        whole.frame.with_columns(conversation=pl.int_range(len(whole)), turn=pl.lit(1, pl.Int16)), whole.metadata
+    )
+    found = of(unnamed, alone)["multi_turn"]
+    assert found.candidate == found.reference
+    assert found.reference > 0.5
+    assert of(alone, unnamed)["multi_turn"].verdict == "cannot be said"

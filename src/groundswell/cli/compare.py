@@ -61,7 +61,8 @@ def compare(
     against = open_trace(reference, from_, columns, time_unit, None, bad_rows, dequantise, block_tokens)
     others = [open_trace(path, bad_rows=bad_rows, dequantise=dequantise) for path in candidates]
     profile = _profile(against, reference)
-    profiles = [_profile(trace, path) for trace, path in zip(others, candidates, strict=True)]
+    found = profile.finds_conversations
+    profiles = [_profile(trace, path, find=found) for trace, path in zip(others, candidates, strict=True)]
     _say_readings([against, *others])
     comparison = held(str(reference), profile, dict(zip(names, profiles, strict=True)))
     if json:
@@ -72,10 +73,10 @@ def compare(
     _draw(comparison, html, figures)
 
 
-def _profile(trace: Trace, path: Path) -> Profile:
+def _profile(trace: Trace, path: Path, *, find: bool = False) -> Profile:
     from groundswell.fidelity import profile
 
-    return through(trace, f"reading {path.name}", lambda blocks: profile(blocks, str(path), trace.metadata))
+    return through(trace, f"reading {path.name}", lambda blocks: profile(blocks, str(path), trace.metadata, find=find))
 
 
 def _say_readings(traces: Sequence[Trace]) -> None:

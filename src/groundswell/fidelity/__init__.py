@@ -56,7 +56,9 @@ def compare(
 
     Raises :class:`DataError` for a workload without requests.
     """
-    return held(name, profile(reference, name), {other: profile(blocks, other) for other, blocks in candidates.items()})
+    against = profile(reference, name)
+    found = against.finds_conversations
+    return held(name, against, {other: profile(blocks, other, find=found) for other, blocks in candidates.items()})
 
 
 def held(name: str, a: Profile, candidates: Mapping[str, Profile]) -> Comparison:
@@ -73,13 +75,31 @@ def _candidate(name: str, a: Profile, b: Profile, talk_of_a: ConversationFigures
     return Candidate(name, b.summary.requests, span_s(b), found, _scatter(b, short_window_s(a)), curves(b, talk_of_b))
 
 
-def profile(blocks: Iterable[Workload], name: str, metadata: Mapping[str, Any] | None = None) -> Profile:
-    """The profile of all blocks. ``metadata`` may say how large prefix blocks are, once the first is read."""
+def profile(
+    blocks: Iterable[Workload], name: str, metadata: Mapping[str, Any] | None = None, *, find: bool = False
+) -> Profile:
+    """The profile of all blocks. ``metadata`` may say how large prefix blocks are, once the first is read.
+
+    With ``find`` conversations are found by their prefix blocks even where they have names: as they have to be in a
+    reference that names none.
+    """
     known = metadata if metadata is not None else getattr(blocks, "metadata", {})
-    total = folded(expanded(blocks), lambda block, _: Profile.of(block, informed(Setting(), known)), Profile())
+    whole = expanded(blocks)
+    total = folded(
+        map(_unnamed, whole) if find else whole,
+        lambda block, _: Profile.of(block, informed(Setting(), known or block.metadata)),
+        Profile(),
+    )
     if not total.summary.requests:
         raise DataError(f"{name}: there are no requests to compare")
     return total
+
+
+def _unnamed(block: Workload) -> Workload:
+    """``block`` without the names of its conversations, if its prefix blocks can tell them."""
+    if "prefix_blocks" not in block.frame.columns:
+        return block
+    return Workload(block.frame.drop("conversation", "turn", "think_s", strict=False), block.metadata)
 
 
 def _conversations(profile: Profile) -> ConversationFigures | None:

@@ -96,6 +96,11 @@ class Profile:
             conversations.Fold.of(block, setting),
         )
 
+    @property
+    def finds_conversations(self) -> bool:
+        """Whether its conversations have no names and were found by their prefix blocks."""
+        return bool(self.talk.source == "prefixes")
+
     def __add__(self, later: Profile) -> Profile:
         if not self.summary.requests or not later.summary.requests:
             return later if not self.summary.requests else self

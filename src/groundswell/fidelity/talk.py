@@ -19,6 +19,8 @@ def aspects(a: ConversationFigures | None, b: ConversationFigures | None) -> Ite
     """
     if a is None and b is None:
         return
+    if a is not None and b is not None and a.source != b.source:
+        b = None  # what was found in the one would be held against what has names in the other
     if a is None or b is None:
         side = "reference" if a is None else "candidate"
         first, second = (np.nan if one is None else one.multi_turn_share.value for one in (a, b))
