@@ -60,6 +60,8 @@ class Level:
 
     y: float
     text: str
+    below: bool = False
+    """Whether its text stands under it, at the left: for a line near the top that curves reach at the right."""
 
 
 def curve(name: str, given: Curve, colour: str = palette.DATA, dash: Sequence[int] = (1, 0)) -> Line:
@@ -157,10 +159,14 @@ def _level(level: Level, channels: dict[str, Any]) -> list[Spec]:
     y = {"field": "y"} | channels["y"]
     data = {"values": [{"y": level.y, "t": level.text}]}
     rule = {"type": "rule", "stroke": palette.LIGHT["muted"], "strokeDash": [3, 3], "clip": True}
-    text = {"type": "text", "fill": palette.LIGHT["muted"], "align": "right", "baseline": "bottom", "dy": -3, "dx": -2}
+    place = {"align": "right", "baseline": "bottom", "dy": -3, "dx": -2}
+    if level.below:
+        place = {"align": "left", "baseline": "top", "dy": 4, "dx": 2}
+    text = {"type": "text", "fill": palette.LIGHT["muted"], **place}
+    x = {"value": 0 if level.below else "width"}
     return [
         {"data": data, "mark": rule, "encoding": {"y": y}},
-        {"data": data, "mark": text, "encoding": {"y": y, "x": {"value": "width"}, "text": {"field": "t"}}},
+        {"data": data, "mark": text, "encoding": {"y": y, "x": x, "text": {"field": "t"}}},
     ]
 
 

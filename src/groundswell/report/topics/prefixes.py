@@ -33,6 +33,10 @@ def _facts(prefixes: PrefixFigures) -> list[Fact]:
     return facts.rows
 
 
+_HIGH = 0.85
+"""A hit rate above which a chart has no room for words."""
+
+
 def _figures(prefixes: PrefixFigures) -> Iterator[Figure]:
     n = words.count(prefixes.blocks, "block") + (
         f", of which {words.share(prefixes.sampled)} followed" if prefixes.sampled < 1 else ""
@@ -59,5 +63,9 @@ def _figures(prefixes: PrefixFigures) -> Iterator[Figure]:
     for key, title, caption, curve, x, y in charts:
         if curve.x.size:
             line = plot.curve(title, curve, palette.LIGHT["blue"])
-            level = plot.Level(ideal, "without bounds") if key == "hit-rate" and ideal == ideal else None
+            level = (
+                plot.Level(ideal, "without bounds", below=ideal > _HIGH)
+                if key == "hit-rate" and ideal == ideal
+                else None
+            )
             yield Figure(f"prefixes-{key}", title, caption, n, plot.lines([line], x, y, level))
