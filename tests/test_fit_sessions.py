@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundswell import read_pool, write_pool
-from groundswell.clients.sessions import TPOT_S, TTFT_S, Sessions
+from groundswell.clients.sessions import Sessions
 from groundswell.compose import compose
 from groundswell.fit import FitSetting, fit_pool, linking
 from groundswell.fit._tree import MOST_TURNS, WAYS
 from groundswell.prefix import BLOCK_SIZE_KEY, runs_of, with_blocks
+from groundswell.service import TPOT_S, TTFT_S
 from groundswell.table import Workload
 from workloads import cut, random_workload
 

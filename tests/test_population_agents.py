@@ -17,7 +17,7 @@ from scipy import stats
 
 from groundswell.clients import ClientPool
 from groundswell.clients.pool_file import read_pool, write_pool
-from groundswell.clients.sessions import TPOT_S, TTFT_S, Sessions
+from groundswell.clients.sessions import Sessions
 from groundswell.compose import compose
 from groundswell.errors import DataError
 from groundswell.population import Population
@@ -25,6 +25,7 @@ from groundswell.population.agent_steps import FIRST, RETURN, SUB_FIRST, SUB_TOO
 from groundswell.population.agents import Steps, draw_steps
 from groundswell.population.law import Agents
 from groundswell.population.text import as_toml
+from groundswell.service import TPOT_S, TTFT_S
 
 LAW = Population.load("agent")
 assert LAW.agents is not None

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundswell.clients.session_values import KEPT_STEPS, MOST_LIKE_IT, Values, _followed, values_of
-from groundswell.clients.sessions import TPOT_S, TTFT_S, Sessions
+from groundswell.clients.sessions import Sessions
+from groundswell.service import TPOT_S, TTFT_S
 
 REPLY = 25  # tokens: a nominal second
 SERVICE_S = TTFT_S + TPOT_S * REPLY

@@ -84,6 +84,11 @@ class LengthTables:
             np.concatenate([self.threshold, other.threshold]),
         )
 
+    @property
+    def drawing(self) -> tuple[Any, ...]:
+        """What :func:`draw` takes behind a word and a number."""
+        return (self.first, self.value, self.threshold, *self.guide)
+
     def take(self, which: NDArray[np.integer[Any]]) -> LengthTables:
         """Distributions number ``which``, renumbered from 0 in that order."""
         sizes = np.diff(self.first)[which]

@@ -17,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.errors import UsageError
-from groundswell.service import TPOT_S as TPOT_S
-from groundswell.service import TTFT_S as TTFT_S
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

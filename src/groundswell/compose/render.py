@@ -92,8 +92,7 @@ class Renderer:
         table = np.ascontiguousarray(self.source.number[senders.client, slot])
         sender = np.empty(time.size, np.uint32)
         drawn = np.empty((len(self.source.fields), time.size), np.float32)
-        tables = self.source.tables
-        drawing = (tables.first, tables.value, tables.threshold, *tables.guide)
+        drawing = self.source.tables.drawing
         kernels.lengths(
             placed.of, placed.number, rank, senders.client, senders.key, table, donor_of, self.source.lends,
             self.source.lent, *drawing, self.joint.mode, self.joint.correlation, sender, drawn,
@@ -126,6 +125,6 @@ class Renderer:
         )  # fmt: skip
         begun = np.stack([prompt, output, np.zeros_like(output) if reason is None else reason])
         turns = self.talks.unfold(sender, conversation, arrival_s, g.start_s, begun, g.duration_s)
-        first = Begun(arrival_s, sender, conversation["key"], self.talks.converses[sender], items)
+        first = Begun(sender, conversation["key"], self.talks.converses[sender], items)
         reasons = reason is not None or self.talks.reasons
         return rows_of(turns, first, self.names, until_s, reasons=reasons, blocks=bool(self.talks.talking.block_tokens))

@@ -163,14 +163,14 @@ class Talks:
 
     @cached_property
     def _leads(self) -> tuple[Floats, Floats]:
-        pool, sessions, tables = self.pool, self.sessions, self.pool.lengths
+        pool, sessions = self.pool, self.sessions
         an_hour = np.nan_to_num(3600.0 * pool.mean_rate_per_s * self.share.mean(axis=1))
         tries = np.where(self.converses, np.clip(an_hour, *_TRIED), 0).astype(np.int64)
         law = self.law[np.arange(len(pool)), pool.slot_rate.argmax(axis=1)]
         lead_s, came = np.zeros(len(pool)), np.zeros((len(pool), _MOST_WINDOWS))
         leads(
             self.kind, stream_keys(self.seed, pool.names, "leads"), tries, law,
-            (tables.first, tables.value, tables.threshold, *tables.guide),
+            pool.lengths.drawing,
             sessions.first, sessions.edge, sessions.think_s, sessions.output_tokens,
             (self.talking.ttft_s, self.talking.tpot_s), (_LATE, _LONGEST_S), pool.window_s, lead_s, came,
         )  # fmt: skip
@@ -189,7 +189,7 @@ class Talks:
             tables = self.pool.lengths
             beginnings.may_last(
                 of, number, key, client, slot, self.kind, self.law,
-                (tables.first, tables.value, tables.threshold, *tables.guide), tables.largest,
+                tables.drawing, tables.largest,
                 (self.talking.ttft_s, self.talking.tpot_s), at_s, out,
             )  # fmt: skip
         return out
@@ -201,10 +201,9 @@ class Talks:
         """The turns before ``end_s`` of each ``conversation`` (:data:`begun.BEGUN`) that begins ``at_s`` with the
         request ``begun`` ([3, rows]: input, output, reasoning). ``clock_s`` is the pool's clock at 0 s.
         """
-        talking, sessions, tables = self.talking, self.sessions, self.pool.lengths
+        talking, sessions, drawing = self.talking, self.sessions, self.pool.lengths.drawing
         key = np.ascontiguousarray(conversation["key"])
         law = self.law[client, conversation["slot"]]
-        drawing = (tables.first, tables.value, tables.threshold, *tables.guide)
         recorded, turns = np.empty(client.size, np.int64), np.empty(client.size, np.int64)
         beginnings.shapes(
             self.kind, client, conversation, at_s + clock_s, law, drawing,

@@ -36,7 +36,6 @@ class Turns:
 class Begun:
     """The beginnings of these conversations, a row each, in order of time."""
 
-    arrival_s: Floats
     client: NDArray[np.uint32]
     key: NDArray[np.uint64]
     converses: NDArray[np.bool_]

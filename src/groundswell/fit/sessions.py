@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.clients.sessions import TPOT_S, TTFT_S, Sessions
+from groundswell.clients.sessions import Sessions
 from groundswell.fit import _tree as tree
 from groundswell.fit._tree import GOES_ON, JOINS, MOST_TURNS, NODES, SHARES
 from groundswell.fit.cells import Cells
 from groundswell.fit.linking import Linker, beginnings
 from groundswell.fit.setting import Grid
+from groundswell.service import TPOT_S, TTFT_S
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from groundswell.chance import compiled, uniform_of, word_at
-from groundswell.clients.sessions import TPOT_S, TTFT_S
 from groundswell.length_tables import draw
+from groundswell.service import TPOT_S, TTFT_S
 
 FIRST, TASK, TOOL, SUB_FIRST, SUB_TOOL, RETURN = range(6)
 """Kinds of step: a session's first; after a person, a tool; a sub-agent's first and later ones; after sub-agents."""

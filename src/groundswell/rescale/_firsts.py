@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.chance import compiled, mix
+from groundswell.chance import compiled
+from groundswell.rescale._table import put, slot_of
 
 MOST_BLOCKS = 2**21
 """As many blocks are remembered, the latest: some 200 MB. One that is forgotten is new to whoever sends it next."""
@@ -17,28 +18,12 @@ _FEWEST = 1024
 
 
 @compiled
-def _place(table: Any, block: Any) -> Any:
-    """Where ``block`` is, or would be put."""
-    mask = np.uint64(table.size - 1)
-    h = mix(np.uint64(block)) & mask
-    while table[h]["used"] and table[h]["id"] != block:
-        h = (h + np.uint64(1)) & mask
-    return h
-
-
-@compiled
-def _put(table: Any, blocks: Any) -> None:
-    for i in range(blocks.size):
-        table[_place(table, blocks[i]["id"])] = blocks[i]
-
-
-@compiled
 def _claim(table: Any, ids: Any, count: Any, unit: Any, at_s: Any, own: Any) -> Any:
     """Say of each id whether the unit that sends it was the first that did; how many places were filled."""
     filled, k = 0, 0
     for i in range(count.size):
         for _ in range(count[i]):
-            h = _place(table, ids[k])
+            h = slot_of(table, ids[k])
             if not table[h]["used"]:
                 filled += 1
                 table[h]["id"], table[h]["used"], table[h]["unit"] = ids[k], True, unit[i]
@@ -78,5 +63,5 @@ class Firsts:
         while size < 3 * (held.size + more):
             size *= 2
         self.table = np.zeros(size, BLOCK)
-        _put(self.table, held)
+        put(self.table, held)
         self.filled = held.size

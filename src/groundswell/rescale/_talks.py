@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from groundswell.chance import compiled, mix
+from groundswell.chance import compiled
 from groundswell.errors import DataError
+from groundswell.rescale._table import put, slot_of
 from groundswell.table import Workload
 
 Floats = NDArray[np.float64]
@@ -25,22 +26,6 @@ _FEWEST = 1024
 
 
 @compiled
-def _place(table: Any, talk: Any) -> Any:
-    """Where ``talk`` is, or would be put."""
-    mask = np.uint64(table.size - 1)
-    h = mix(np.uint64(talk)) & mask
-    while table[h]["used"] and table[h]["id"] != talk:
-        h = (h + np.uint64(1)) & mask
-    return h
-
-
-@compiled
-def _put(table: Any, talks: Any) -> None:
-    for i in range(talks.size):
-        table[_place(table, talks[i]["id"])] = talks[i]
-
-
-@compiled
 def _follow(table: Any, talk: Any, alone: Any, at_s: Any, turn: Any, start_s: Any, last_s: Any) -> Any:
     """Fill the start of each row's conversation and its turn before: (places filled, a row that cannot be or -1)."""
     filled = 0
@@ -50,7 +35,7 @@ def _follow(table: Any, talk: Any, alone: Any, at_s: Any, turn: Any, start_s: An
             if turn[i] > 1:
                 return filled, i
             continue
-        h = _place(table, talk[i])
+        h = slot_of(table, talk[i])
         if not table[h]["used"] or at_s[i] - table[h]["last_s"] > IDLE_S:
             filled += not table[h]["used"]
             table[h]["id"], table[h]["used"] = talk[i], True
@@ -95,7 +80,7 @@ class Talks:
             )
             if alone[wrong]:
                 raise DataError(f"{place} of no conversation: name it in the column 'conversation'")
-            first = self.table[_place(self.table, talk[wrong])]["turn"]
+            first = self.table[slot_of(self.table, talk[wrong])]["turn"]
             raise DataError(
                 f"{place} of conversation {talk[wrong]}, which began with turn {first} at {start_s[wrong]:g} s; turns "
                 "must be in order of time"
@@ -110,7 +95,7 @@ class Talks:
         while 2 * size < 3 * (held.size + more):
             size *= 2
         self.table = np.zeros(size, TALK)
-        _put(self.table, held)
+        put(self.table, held)
         self.filled = held.size
 
 
