@@ -1,0 +1,1 @@
+"""Judging a run: what its latencies were and how sure that is, whether an SLO held, and whether the run is valid."""
