@@ -1,0 +1,55 @@
+"""Words that are one token each: what prompts are made of."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+MOST = 4096
+"""Words that a table holds at most: more would make prompts no less alike, and it stays in a core's first cache."""
+
+
+class Words(msgspec.Struct, frozen=True):
+    """A table of words, each exactly one token wherever it stands in a prompt.
+
+    A word of text is a space and letters of ASCII, such as ``b" tide"``, so it needs no escape in JSON; a word of ids
+    is a number and a comma, such as ``b"5021,"``. All have the same ``width`` in bytes, so a prompt of n tokens is
+    n · width bytes, and its tokens can be placed without a look at the text.
+    """
+
+    name: str
+    """Where they come from, for a person to read."""
+    ids: bool
+    width: int
+    table: bytes
+    sure: bool = True
+    """Whether a tokenizer has been asked, or one token each is a guess."""
+
+    def __post_init__(self) -> None:
+        if self.width < 2 or not self.table or len(self.table) % self.width:
+            raise ValueError(f"a table of {len(self.table)} bytes holds no words of {self.width} bytes each")
+        if len(self) > 65_536:
+            raise ValueError(f"a table holds up to 65,536 words; this one has {len(self):,}")
+
+    def __len__(self) -> int:
+        return len(self.table) // self.width
+
+    def column(self) -> NDArray[np.void]:
+        """The words as an array, one item of ``width`` bytes each, which shares the table's bytes."""
+        return np.frombuffer(self.table, f"V{self.width}")
+
+    def strings(self) -> list[str]:
+        """The words without their space or comma.
+
+        >>> Words("two", False, 5, b" tide wave").strings()
+        ['tide', 'wave']
+        """
+        words = [self.table[at : at + self.width] for at in range(0, len(self.table), self.width)]
+        return [word.strip(b" ,").decode() for word in words]
+
+
+def words_of(name: str, words: list[str], *, ids: bool, sure: bool = True) -> Words:
+    """A table of ``words``, all of one length: letters, or the decimals of token ids."""
+    table = "".join(f"{word}," if ids else f" {word}" for word in words)
+    return Words(name, ids, len(table) // max(len(words), 1), table.encode("ascii"), sure)
