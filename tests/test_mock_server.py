@@ -1,0 +1,196 @@
+"""The mock in C does what it says, as it is what others are measured against."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mock_server import COMPILER, NO_COMPILER, Mock, mock_server
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason=NO_COMPILER)
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Mock]:
+    with mock_server() as mock:
+        yield mock
+
+
+@pytest.fixture
+def mock(running: Mock) -> Mock:
+    running.set()
+    running.clear()
+    return running
+
+
+def asked(mock: Mock, path: str, **body: Any) -> bytes:
+    request = urllib.request.Request(mock.url + path, json.dumps(body).encode())  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
+        return bytes(reply.read())
+
+
+def events(stream: bytes) -> list[Any]:
+    """The JSON of each event; the last one, which is none, has to be there."""
+    *pieces, done, rest = stream.decode().split("\n\n")
+    assert (done, rest) == ("data: [DONE]", "")
+    return [json.loads(piece.removeprefix("data: ")) for piece in pieces]
+
+
+def said(words: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": words}]
+
+
+def test_a_chat_is_a_role_then_tokens_then_a_reason_to_finish_then_usage(mock: Mock) -> None:
+    usage = {"include_usage": True}
+    stream = asked(mock, CHAT, messages=said("one two three"), max_tokens=4, stream=True, stream_options=usage)
+    role, *tokens, finish, used = events(stream)
+    assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert [token["choices"][0]["delta"] for token in tokens] == [{"content": " word"}] * 4
+    assert finish["choices"][0]["finish_reason"] == "length"
+    assert used["choices"] == []
+    assert used["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+
+
+def test_a_completion_is_tokens_then_a_reason_to_finish_and_no_usage_unless_asked_for(mock: Mock) -> None:
+    *tokens, finish = events(asked(mock, "/v1/completions", prompt="a b", max_tokens=3, stream=True))
+    assert [token["choices"][0]["text"] for token in tokens] == [" word"] * 3
+    assert finish["choices"][0]["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("gap_s", [0.0, 0.001])
+def test_a_reply_that_is_not_streamed_is_one_body(mock: Mock, gap_s: float) -> None:
+    mock.set(gap_s=gap_s)
+    reply = json.loads(asked(mock, CHAT, messages=said("x"), max_tokens=100))
+    assert reply["choices"][0]["message"]["content"].split() == ["word"] * 100
+    assert reply["usage"]["completion_tokens"] == 100
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens"),
+    [
+        ({"prompt": [11, 22, 333]}, 3),
+        ({"prompt": [[11, 22], [333]], "max_tokens": 1}, 3),
+        ({"prompt": 'a "quoted" \\ backslash\nand a line, "max_tokens": 99'}, 9),
+        ({"prompt": "ends with a backslash \\", "temperature": 0.5}, 5),
+        ({"messages": [{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]}, 3),
+        ({"messages": [{"content": [{"type": "text", "text": "a b"}, {"image_url": {"url": "x y z"}}]}]}, 2),
+        ({"messages": [], "user": "content"}, 0),
+    ],
+)
+def test_the_tokens_of_a_prompt_are_its_words_or_ids(mock: Mock, body: dict[str, Any], tokens: int) -> None:
+    reply = json.loads(asked(mock, "/v1/completions", **{"max_tokens": 2} | body))
+    assert reply["usage"]["prompt_tokens"] == tokens
+    assert mock.log()["prompt_tokens"].tolist() == [tokens]
+
+
+def test_tokens_are_written_when_they_are_due_and_never_before(mock: Mock) -> None:
+    mock.set(ttft_s=0.03, gap_s=0.004, tokens=6, marks=True)
+    for _ in range(5):
+        asked(mock, CHAT, messages=[], stream=True)
+    log, marks = mock.log(), mock.marks()
+    assert log["tokens"].tolist() == [6] * 5
+    late = marks["at_ns"] - log["arrival_ns"][marks["row"]] - 30_000_000 - 4_000_000 * marks["token"]
+    assert late.min() >= 0
+    np.testing.assert_array_equal(log["first_ns"], marks["at_ns"][marks["token"] == 0])
+    np.testing.assert_array_equal(log["last_ns"], marks["at_ns"][marks["token"] == 5])
+
+
+def test_its_times_are_those_of_our_clock(mock: Mock) -> None:
+    before = time.monotonic_ns()
+    asked(mock, CHAT, messages=[], stream=True)
+    after = time.monotonic_ns()
+    row = mock.log()[0]
+    assert before <= row["arrival_ns"] <= row["first_ns"] <= row["last_ns"] <= after
+
+
+def request(body: str, head: str = "") -> bytes:
+    return f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n{head}\r\n{body}".encode()
+
+
+def test_requests_come_in_pieces_or_several_at_once(mock: Mock) -> None:
+    stream = 3 * request('{"stream": true, "max_tokens": 2}')
+    for size in (1, 7, 100, len(stream)):
+        with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
+            for at in range(0, len(stream), size):
+                link.sendall(stream[at : at + size])
+            got = b""
+            while got.count(b"\r\n0\r\n\r\n") < 3:
+                got += link.recv(65536)
+        assert got.count(b"HTTP/1.1 200 OK") == 3
+        assert got.count(b" word") == 6
+
+
+def test_a_reader_that_is_slow_gets_all_of_a_long_reply(mock: Mock) -> None:
+    with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
+        link.sendall(request('{"stream": true, "max_tokens": 100000}', "Connection: close\r\n"))
+        time.sleep(0.1)  # its buffers are full by now
+        got = b"".join(iter(lambda: link.recv(1 << 20), b""))
+    assert got.count(b" word") == 100_000
+    assert got.endswith(b"0\r\n\r\n")
+
+
+def test_a_client_that_hangs_up_is_forgotten(mock: Mock) -> None:
+    mock.set(ttft_s=0.05, gap_s=0.001, tokens=100)
+    with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
+        link.sendall(request('{"stream": true}'))
+        while not mock.log()["first_ns"].any():
+            time.sleep(0.01)
+    time.sleep(0.2)
+    assert mock.log()["last_ns"].tolist() == [0]
+    mock.set()
+    assert b" word" in asked(mock, CHAT, messages=[], stream=True)
+
+
+def test_it_stands_still_when_told(mock: Mock) -> None:
+    before = time.monotonic_ns()
+    thread = mock.stop_for(0.3)
+    asked(mock, CHAT, messages=[], stream=True)
+    thread.join()
+    assert time.monotonic_ns() - before >= 300_000_000
+    assert mock.log()["arrival_ns"][0] - before >= 300_000_000
+
+
+def test_what_was_logged_can_be_forgotten_while_replies_are_open(mock: Mock) -> None:
+    mock.set(ttft_s=0.2, tokens=1, marks=True)
+    with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
+        link.sendall(request('{"stream": true}'))
+        while not mock.log().size:
+            time.sleep(0.01)
+        mock.clear()
+        assert b" word" in link.recv(65536)
+    assert mock.log().size == mock.marks().size == 0
+
+
+def test_its_counters_are_exact(mock: Mock) -> None:
+    def counted() -> dict[str, int]:
+        with urllib.request.urlopen(f"{mock.url}/metrics", timeout=30) as reply:  # noqa: S310
+            lines = [line.split() for line in reply.read().decode().splitlines() if not line.startswith("#")]
+        return {name: int(value) for name, value in lines}
+
+    before = counted()
+    for tokens in (1, 2, 3):
+        asked(mock, CHAT, messages=said("four words are here"), max_tokens=tokens, stream=True)
+    grown = {name: value - before[name] for name, value in counted().items()}
+    assert grown == {
+        "vllm:num_requests_running": 0,
+        "vllm:prompt_tokens_total": 12,
+        "vllm:generation_tokens_total": 6,
+        "vllm:request_success_total": 3,
+    }
+
+
+def test_it_is_gone_afterwards() -> None:
+    with mock_server() as mock:
+        os.kill(mock.pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(mock.pid, 0)
