@@ -11,6 +11,7 @@ from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
     from groundswell.formats.reading import Trace
+    from groundswell.replay.source import Source
     from groundswell.table import Workload
 
 Result = TypeVar("Result")
@@ -93,3 +94,32 @@ def say_reading(trace: Trace, about: str = "", unsaid: Collection[str] = ()) -> 
     for text in reading.notes:
         if text not in unsaid:
             note(about + text)
+
+
+def opened_source(
+    path: Path,
+    format: str | None = None,  # noqa: A002 (the word for it)
+    columns: Sequence[str] | None = None,
+    time_unit: str | None = None,
+    block_tokens: int | None = None,
+    client_by: str | None = None,
+    bad_rows: Literal["stop", "skip"] = "stop",
+    dequantise: bool = False,
+) -> Source:
+    """The workload that the options of a verb mean, to be read as often as it is needed."""
+    from groundswell.replay.source import opened
+
+    source = opened(
+        path,
+        format,
+        through=lambda trace, work: through(trace, f"reading {path.name}", work),
+        columns=_mapping(columns or ()),
+        time_unit=time_unit,
+        block_tokens=block_tokens,
+        client_by=client_by,
+        bad_rows=bad_rows,
+        dequantise=dequantise,
+    )
+    if source.trace is not None:
+        say_reading(source.trace)
+    return source

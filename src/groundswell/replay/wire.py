@@ -105,6 +105,8 @@ class Setup(msgspec.Struct, frozen=True, tag="setup"):
     block_tokens: int
     words: bytes
     """A :class:`groundswell.replay.words.Words`, as MessagePack."""
+    from_s: float = 0.0
+    """Nothing is due before: a run that is resumed has requests that were due, and not sent or not answered."""
     key_env: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     extra: dict[str, Any] = {}

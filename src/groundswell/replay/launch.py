@@ -1,0 +1,283 @@
+"""From a workload and a URL to results: what a replay is, start to end."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from groundswell.errors import GroundswellError, OutputError, UsageError
+from groundswell.replay.collect import digest_of, write_results
+from groundswell.replay.endpoint import Endpoint
+from groundswell.replay.folder import Folder
+from groundswell.replay.plan import Plan
+from groundswell.replay.probe import Probed, probe
+from groundswell.replay.records import Journals
+from groundswell.replay.run import LEAD_S, TALK_LEAD_S, Ended, Run
+from groundswell.replay.schedule import Schedule
+from groundswell.replay.scrape import Scraper
+from groundswell.replay.source import NAMED, Source
+from groundswell.replay.transport import tls_context
+from groundswell.replay.view import View
+from groundswell.replay.vocabulary import vocabulary_of
+from groundswell.replay.wire import Setup, Tls
+from groundswell.replay.words import Words
+from groundswell.table import client_column
+from groundswell.targets import TARGETS
+
+REQUESTS_PER_WORKER, EVENTS_PER_WORKER = 3000, 40_000
+"""A second, at the peak: what one worker is given, and no more workers are started than there are cores."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a workload is sent."""
+
+    url: str
+    target: str = "openai_chat"
+    model: str | None = None
+    """None: the server is asked."""
+    seed: int = 0
+    tokenizer: str | None = None
+    turns: Literal["closed", "open"] = "closed"
+    answers: Literal["server", "synthetic"] = "server"
+    workers: int | None = None
+    key_env: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+    forced: bool = True
+    timeout_s: float = 600.0
+    most_open: int = 0
+    quick_ack: bool = False
+    event_times: bool = False
+    audio_tokens_per_s: float = 25.0
+    tls: Tls = field(default_factory=Tls)
+    probe: bool = True
+    metrics: bool = True
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run, beside its results."""
+
+    results: Path
+    ended: Ended
+    remaining: int
+    """Requests that were not due yet when it was interrupted."""
+    folder: Path | None
+    """Where ``--resume`` goes on; None where nothing is left to do."""
+
+
+def replay(
+    source: Source,
+    plan: Plan,
+    options: Options,
+    output: Path,
+    *,
+    resume: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Outcome:
+    """Send a workload to a server, each request when it is due, and write the results.
+
+    What a person should know beforehand goes to ``say``. Raises UsageError for what cannot be meant, and
+    GroundswellError where the server cannot be reached at all or the results cannot be written.
+    """
+    folder = Folder(output)
+    words = vocabulary_of(options.tokenizer, ids=_takes_ids(options))
+    if not words.sure and options.target != "null":
+        say(f"no --tokenizer: prompts are of {words.name}, which are taken to be one token each")
+    probed = _probed(options, words, plan)
+    for text in probed.notes:
+        say(text)
+    asked = _asked(plan, options, words, probed)
+    cut_s, done = 0.0, np.empty(0, np.int64)
+    if resume:
+        cut_s, done = float(folder.again(asked)["cut_s"]), Journals(folder.path).ended_rows()
+    else:
+        folder.begin(asked)
+    ended, scraper = _go(source, plan, options, folder, words, probed, cut_s, done)
+    return _settled(source, plan, options, folder, output, asked, ended, scraper)
+
+
+def _takes_ids(options: Options) -> bool:
+    """Whether prompts go as token ids: where the endpoint takes them and a tokenizer says which there are."""
+    return TARGETS.build(options.target).takes == "prompt" and options.tokenizer is not None
+
+
+def _probed(options: Options, words: Words, plan: Plan) -> Probed:
+    if options.target.partition(":")[0] == "null" or not options.probe:
+        if options.model is None and options.target.partition(":")[0] != "null":
+            raise UsageError("--no-probe asks the server nothing: give --model, too")
+        return Probed(model=options.model or "null")
+    return probe(
+        options.url,
+        options.target,
+        words,
+        model=options.model,
+        key=key_of(options.key_env),
+        headers=options.headers,
+        extra=options.extra,
+        tls=options.tls,
+        turns=options.turns == "closed" and plan.conversations > 0,
+    )
+
+
+def key_of(key_env: str | None) -> str | None:
+    """The API key, from the environment. Raises UsageError where there is none under that name."""
+    if key_env is None:
+        return None
+    if not os.environ.get(key_env):
+        raise UsageError(f"--api-key-env {key_env}: the environment has no {key_env}")
+    return os.environ[key_env]
+
+
+def _asked(plan: Plan, options: Options, words: Words, probed: Probed) -> dict[str, Any]:
+    """What decides what is sent; a run that is resumed must have the same."""
+    return {
+        "url": options.url,
+        "target": options.target,
+        "model": probed.model,
+        "seed": options.seed,
+        "turns": options.turns,
+        "answers": options.answers,
+        "requests": plan.requests,
+        "span_s": plan.last_s,
+        "workload": plan.digest,
+        "words": hashlib.sha256(words.table).hexdigest()[:16],
+    }
+
+
+def _go(
+    source: Source,
+    plan: Plan,
+    options: Options,
+    folder: Folder,
+    words: Words,
+    probed: Probed,
+    cut_s: float,
+    done: Any,
+) -> tuple[Ended, Scraper | None]:
+    count = options.workers or workers_for(plan)
+    skip = np.zeros(plan.requests, np.bool_)
+    skip[done] = True
+    schedule = Schedule(source, count, options.turns, skip=skip)
+    setups = _setups(plan, options, folder, words, probed, count, cut_s)
+    scraper = _scraper(options)
+    view = View(plan, scraper, title=f"{source.name} to {options.url}", done=done.size)
+    talks = options.turns == "closed" and plan.conversations > 0
+    if scraper is not None:
+        scraper.start()
+    try:
+        run = Run(schedule, setups, folder, view, scraper, TALK_LEAD_S if talks else LEAD_S, cut_s)
+        return run.go(), scraper
+    finally:
+        if scraper is not None:
+            scraper.stop()
+
+
+def workers_for(plan: Plan) -> int:
+    """How many workers the peak of a workload asks for."""
+    wanted = max(plan.peak_rate_per_s / REQUESTS_PER_WORKER, plan.peak_output_tokens_per_s / EVENTS_PER_WORKER)
+    return max(min(int(np.ceil(wanted)), os.cpu_count() or 1), 1)
+
+
+def _setups(
+    plan: Plan, options: Options, folder: Folder, words: Words, probed: Probed, count: int, cut_s: float
+) -> list[Setup]:
+    first = folder.next_worker()
+    return [
+        Setup(
+            worker=first + i,
+            journal=str(folder.path),
+            url=options.url,
+            target=options.target,
+            model=probed.model,
+            seed=options.seed,
+            block_tokens=plan.block_tokens or 0,
+            words=msgspec.msgpack.encode(words),
+            key_env=options.key_env,
+            headers=options.headers,
+            extra=options.extra,
+            forced=options.forced,
+            usage=probed.usage,
+            answers=options.answers,
+            first_overhead=probed.first_overhead,
+            turn_overhead=probed.turn_overhead,
+            audio_tokens_per_s=options.audio_tokens_per_s,
+            timeout_s=options.timeout_s,
+            most_open=-(-options.most_open // count),
+            warm_connections=min(int(plan.peak_rate_per_s / count) + 2, 64),
+            from_s=cut_s,
+            quick_ack=options.quick_ack,
+            event_times=options.event_times,
+            tls=options.tls,
+        )
+        for i in range(count)
+    ]
+
+
+def _scraper(options: Options) -> Scraper | None:
+    if not options.metrics or options.target.partition(":")[0] == "null":
+        return None
+    context: ssl.SSLContext | None = tls_context(options.tls) if Endpoint.parse(options.url).tls else None
+    key = key_of(options.key_env)
+    authorization = [("Authorization", f"Bearer {key}")] if key else []
+    return Scraper(options.url, [*options.headers, *authorization], context)
+
+
+def _settled(
+    source: Source,
+    plan: Plan,
+    options: Options,
+    folder: Folder,
+    output: Path,
+    asked: dict[str, Any],
+    ended: Ended,
+    scraper: Scraper | None,
+) -> Outcome:
+    """The results of what was written down; the folder goes when nothing is left to do."""
+    whole = not (ended.interrupted or ended.failures)
+    if not whole:
+        folder.note({"asked": asked, "cut_s": ended.end_s})
+    journals = Journals(folder.path)
+    metadata = {
+        "run": {
+            **asked,
+            "started_unix_s": ended.started_unix_s,
+            "end_s": ended.end_s,
+            "interrupted": ended.interrupted,
+            "remaining": 0 if whole else plan.requests - len(journals),
+            "workers_lost": ended.lost,
+            "digest": digest_of(journals) if whole else None,
+        },
+        "gaps": journals.gaps(),
+    }
+    if scraper is not None:
+        metadata |= {"series": scraper.series(), "totals": scraper.totals()}
+    missing_as = None if not whole else "worker lost" if ended.lost else "unsent"
+    try:
+        write_results(journals, _named(source), output, metadata, missing_as, options.event_times)
+    except OutputError as fault:
+        raise OutputError(f"{fault}; what was recorded is in {folder.path}, and --resume goes on from there") from None
+    if ended.failures:
+        raise GroundswellError(
+            f"the run was broken off: {ended.failures[0]}; what was recorded until then is in {output}, "
+            f"and --resume goes on from there"
+        )
+    if whole:
+        folder.remove()
+    return Outcome(output, ended, int(metadata["run"]["remaining"]), None if whole else folder.path)
+
+
+def _named(source: Source) -> Iterator[pl.DataFrame]:
+    """The workload's rows with what results repeat of them, in order."""
+    for frame in source.blocks(NAMED):
+        yield frame.with_columns(client_column(frame["client"].to_numpy(), source.clients))

@@ -1,0 +1,262 @@
+"""Requests in the order in which they are due: made shortly before, sent then, and followed until they end."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections import deque
+from heapq import heappop, heappush
+from typing import Protocol
+
+from groundswell.replay import clock
+from groundswell.replay.call import Sent
+from groundswell.replay.journal import HELD, Journal
+from groundswell.replay.maker import Maker
+from groundswell.replay.nowhere import Nowhere
+from groundswell.replay.rows import Row, Rows
+from groundswell.replay.talk import Talk
+from groundswell.replay.transport import Call, Endpoint, Pool, tls_context
+from groundswell.replay.wire import ALONE, Batch, Setup
+
+AHEAD_NS = 250_000_000
+"""Requests are made so long before they are due."""
+_SLICE_ROWS, _SLICE_TOKENS = 32, 16_384  # are made at a time, in between which others are sent
+_UNPACK_ROWS = 256
+_FAR_NS = 2**62
+
+
+class Connections(Protocol):
+    """What sends: a :class:`Pool`, or :class:`Nowhere`."""
+
+    def send(self, call: Call) -> None:
+        """Send ``call``, at once where a connection is idle."""
+
+    def give_up(self, call: Call, kind: str, words: str) -> None:
+        """Let ``call`` fail, as ``kind`` of :data:`groundswell.replay.journal.ERRORS`."""
+
+    async def warm(self, count: int) -> None:
+        """Have so many connections."""
+
+    def keep_spare(self, count: int) -> None:
+        """Hold so many idle connections ready."""
+
+
+class Sender:
+    """The requests that a worker was given, from then until they have ended.
+
+    Times are in nanoseconds from the run's begin. A request is *planned* once it is known when it is due, *made* when
+    that is near, and *open* from its sending to its end. Turns that wait for the reply before them are with their
+    :class:`Talk`.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, setup: Setup, journal: Journal) -> None:
+        self.loop, self.setup, self.journal = loop, setup, journal
+        self.start_ns = 0
+        """When the run began, on the monotonic clock; 0 before that."""
+        self.told_all = self._stopping = False
+        self.unsent = 0
+        self._maker = Maker(setup, os.environ.get(setup.key_env) if setup.key_env else None)
+        self.target, self.bodies = self._maker.target, self._maker.bodies
+        self._pool = _connections(loop, setup)
+        self._received: deque[Rows] = deque()
+        self._planned: list[tuple[int, int, Row, Talk | None]] = []
+        self._made: list[tuple[int, int, Sent]] = []
+        self._talks: dict[int, Talk] = {}
+        self._held: deque[Sent] = deque()
+        self._deadlines: deque[tuple[int, Sent]] = deque()
+        self._until_ns = 0
+        self.open = 0
+        self._open_calls: set[Sent] = set()
+        self._waiting = 0  # turns that wait for the reply before them
+        self._sent = self._ended = self._failed = self._lately = self._spare = 0
+        self._alarm = clock.Alarm(loop, self._ring)
+        self._working = False
+
+    async def warm(self) -> None:
+        """Open connections ahead of the run."""
+        await self._pool.warm(self.setup.warm_connections)
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the run's begin; 0 before it."""
+        return clock.now_ns() - self.start_ns if self.start_ns else 0
+
+    def add(self, batch: Batch) -> None:
+        """Take requests that are to be sent."""
+        self._received.append(Rows(batch, self.setup.from_s))
+        self._work_soon()
+
+    def start(self, origin_ns: int) -> None:
+        """Begin: 0 s of the schedule is at ``origin_ns`` of the monotonic clock."""
+        self.start_ns = origin_ns
+        self._set_alarm()
+
+    def stop(self, until_ns: int) -> None:
+        """Send nothing more, and give up at ``until_ns`` of the monotonic clock what is still open then."""
+        self._stopping, self.told_all = True, True
+        self._until_ns = until_ns
+        self.unsent += len(self._planned) + len(self._made) + len(self._held) + self._waiting
+        self.unsent += sum(len(rows) for rows in self._received)
+        for queue in (self._planned, self._made, self._held, self._received):
+            queue.clear()
+        self._waiting = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to be sent or to end."""
+        nothing = not (self._received or self._planned or self._made or self._held or self._waiting)
+        return self.told_all and nothing and not self.open
+
+    def state(self) -> tuple[int, int, int, int, int, int]:
+        """The figures of :data:`groundswell.replay.journal.STATE`."""
+        known = len(self._planned) + len(self._made) + self._waiting + sum(len(rows) for rows in self._received)
+        return (self._sent, self._ended, self.open, len(self._held), self._failed, known)
+
+    def look_after(self) -> None:
+        """What is done now and then: requests that took too long are given up, and connections held ready."""
+        now_ns = clock.now_ns()
+        while self._deadlines and (self._deadlines[0][0] <= now_ns or self._deadlines[0][1].has_ended):
+            _, call = self._deadlines.popleft()
+            if not call.has_ended:
+                self._pool.give_up(call, "timeout", f"no end after {self.setup.timeout_s:g} s")
+        if self._stopping and now_ns >= self._until_ns:
+            for call in tuple(self._open_calls):
+                self._pool.give_up(call, "interrupted", "")
+        self._spare = max(self._lately, self._spare * 9 // 10)
+        self._pool.keep_spare(math.ceil(self._spare / 2) + 1)
+        self._lately = 0
+
+    def _ring(self) -> None:
+        self.send_due(clock.now_ns())
+        self._work_soon()
+
+    def send_due(self, at_ns: int) -> None:
+        """Send all that is due by ``at_ns`` of the monotonic clock."""
+        made = self._made
+        if not made or not self.start_ns or made[0][0] > at_ns - self.start_ns:
+            return
+        while made and made[0][0] <= clock.now_ns() - self.start_ns:
+            call = heappop(made)[2]
+            if self.setup.most_open and self.open >= self.setup.most_open:
+                call.flags |= HELD
+                self._held.append(call)
+            else:
+                self._send(call)
+        self._set_alarm()
+
+    def _send(self, call: Sent) -> None:
+        self.open += 1
+        self._sent += 1
+        self._lately += 1
+        self._open_calls.add(call)
+        self._deadlines.append((clock.now_ns() + int(self.setup.timeout_s * 1e9), call))
+        self._pool.send(call)
+
+    def give_up(self, call: Sent, kind: str, words: str) -> None:
+        """Have ``call`` fail, and its connection closed."""
+        self._pool.give_up(call, kind, words)
+
+    def ended(self, call: Sent) -> None:
+        """``call`` has ended and written its record: what waited for that goes on."""
+        self.open -= 1
+        self._ended += 1
+        self._failed += call.error != 0
+        self._open_calls.discard(call)
+        if call.talk is not None:
+            self._go_on(call.talk, call)
+        if self._held:
+            self._send(self._held.popleft())
+
+    def _go_on(self, talk: Talk, call: Sent) -> None:
+        talk.heard(call)
+        if self._stopping:
+            return
+        if call.row.last:
+            self._talks.pop(call.row.talk, None)
+        elif talk.waiting:
+            self._waiting -= 1
+            self._plan_turn(talk, talk.waiting.popleft())
+
+    def _plan_turn(self, talk: Talk, row: Row) -> None:
+        talk.busy = True
+        self._plan(talk.done_ns + (row.think_ns or 0), row, talk)
+
+    def _plan(self, due_ns: int, row: Row, talk: Talk | None) -> None:
+        heappush(self._planned, (due_ns, row.row, row, talk))
+        if due_ns - AHEAD_NS <= self.now_ns():
+            self._work_soon()
+
+    def _work_soon(self) -> None:
+        if not self._working:
+            self._working = True
+            self.loop.call_soon(self._work)
+
+    def _work(self) -> None:
+        """A slice of what is done ahead of time; then others have their turn."""
+        self._working = False
+        if self._stopping:
+            return
+        horizon_ns = self.now_ns() + AHEAD_NS
+        if self._planned and self._planned[0][0] <= horizon_ns:
+            self._make(horizon_ns)
+        elif self._received:
+            self._unpack()
+        self.send_due(clock.now_ns())
+        self._set_alarm()
+        if self._received or (self._planned and self._planned[0][0] <= horizon_ns):
+            self._work_soon()
+
+    def _make(self, horizon_ns: int) -> None:
+        """The next few requests."""
+        slice_: list[tuple[int, Row, Talk | None]] = []
+        tokens = 0
+        while self._planned and len(slice_) < _SLICE_ROWS and tokens < _SLICE_TOKENS:
+            if self._planned[0][0] > horizon_ns:
+                break
+            due_ns, _, row, talk = heappop(self._planned)
+            slice_.append((due_ns, row, talk))
+            tokens += row.input_tokens
+        for (due_ns, row, talk), made in zip(slice_, self._maker.make(slice_), strict=True):
+            call = Sent(self, row, talk, due_ns, made)
+            heappush(self._made, (due_ns, row.row, call))
+
+    def _unpack(self) -> None:
+        """The next few rows that were received."""
+        rows = self._received[0]
+        for row in rows.take(_UNPACK_ROWS):
+            self._place(row)
+        if not len(rows):
+            self._received.popleft()
+
+    def _place(self, row: Row) -> None:
+        if row.talk == ALONE:
+            self._plan(row.due_ns, row, None)
+            return
+        talk = self._talks.get(row.talk)
+        if talk is None or row.think_ns is None:
+            talk = Talk()
+            if not row.last:
+                self._talks[row.talk] = talk
+            talk.busy = True
+            self._plan(row.due_ns, row, talk)
+        elif talk.busy:
+            talk.waiting.append(row)
+            self._waiting += 1
+        else:
+            self._plan_turn(talk, row)
+
+    def _set_alarm(self) -> None:
+        if not self.start_ns or not (self._made or self._planned):
+            return
+        next_ns = self._made[0][0] if self._made else _FAR_NS
+        if self._planned:
+            next_ns = min(next_ns, self._planned[0][0] - AHEAD_NS // 2)
+        self._alarm.set(self.start_ns + next_ns)
+
+
+def _connections(loop: asyncio.AbstractEventLoop, setup: Setup) -> Connections:
+    if setup.target.partition(":")[0] == "null":
+        return Nowhere(loop)
+    endpoint = Endpoint.parse(setup.url)
+    context = tls_context(setup.tls) if endpoint.tls else None
+    return Pool(loop, endpoint, context=context, quick_ack=setup.quick_ack)
