@@ -28,7 +28,7 @@ def message_of(status: int, body: bytes) -> str:
     text = body[:_READ_BYTES].decode("utf-8", "replace").strip()
     try:
         said = words(json.loads(text))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, or some that is nested a thousand deep
         said = _without_markup(text) if text.startswith("<") else text
     return one_line(said) or _meaning(status)
 
@@ -39,16 +39,23 @@ def words(error: Any) -> str:
     >>> words({"object": "error", "message": "no such model", "code": 404})
     'no such model'
     """
+    try:
+        return _words(error)
+    except RecursionError:
+        return ""
+
+
+def _words(error: Any) -> str:
     if isinstance(error, str):
         return error
     if isinstance(error, list):
-        return "; ".join(filter(None, map(words, error[:8])))
+        return "; ".join(filter(None, map(_words, error[:8])))
     if not isinstance(error, dict):
         return "" if error is None else json.dumps(error)
     if error.get("loc") and isinstance(error["loc"], list) and "msg" in error:  # FastAPI
-        return ".".join(map(str, error["loc"])) + ": " + words(error["msg"])
+        return ".".join(map(str, error["loc"])) + ": " + _words(error["msg"])
     for name in ("error", "message", "detail", "msg", "errors", "error_message", "reason", "type", "code"):
-        if error.get(name) and (said := words(error[name])):
+        if error.get(name) and (said := _words(error[name])):
             return said
     return json.dumps(error)[: 2 * MOST_CHARACTERS] if error else ""
 

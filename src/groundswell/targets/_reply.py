@@ -92,16 +92,24 @@ class OpenAIReply:
             return END
         try:
             chunk = _decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            if data.strip() in (b"", b"[DONE]"):
-                return self.event(b"[DONE]") if data.strip() else NOTHING
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            said = data.strip()
+            if not said:
+                return NOTHING
+            if said == b"[DONE]":
+                return self.event(said)
+            chunk = _lenient(data)
+        if chunk.choices is None:
             chunk = _lenient(data)
         return self._take(chunk)
 
     def whole(self, body: bytes) -> int:
         """The same of a reply that came as one JSON body."""
-        brought = self._take(_lenient(body)) | END
-        self.ended = self.error is None
+        chunk = _lenient(body)
+        if not chunk.choices and not chunk.error:
+            raise ProtocolError(f"JSON without choices where a reply should be: {_shown(body)}")
+        brought = self._take(chunk) | END
+        self.ended = self.ended or not self.error
         return brought
 
     @staticmethod
@@ -132,7 +140,7 @@ class OpenAIReply:
             self._time(chunk.timings)
         if chunk.usage is not None:
             self._count(chunk.usage)
-        if chunk.error is not None:
+        if chunk.error:
             brought |= END
             self.error = one_line(words(chunk.error)) or "an error without words"
         return brought
@@ -154,20 +162,19 @@ class OpenAIReply:
 
     def _time(self, timings: _Timings) -> None:
         """llama.cpp's own count: what it took from its cache is not in ``prompt_n``."""
-        cached = _known(timings.cache_n, 0)
         self.output_tokens = _known(timings.predicted_n, self.output_tokens)
-        if timings.cache_n is not None:
-            self.cached_tokens = cached
-            if timings.prompt_n is not None:
-                self.prompt_tokens = cached + timings.prompt_n
+        self.cached_tokens = _known(timings.cache_n, self.cached_tokens)
+        if timings.prompt_n is not None and timings.cache_n is not None:
+            self.prompt_tokens = _known(timings.cache_n + timings.prompt_n, self.prompt_tokens)
 
 
 def _known(count: int | None, before: int) -> int:
-    return before if count is None else count
+    """``count`` where it can be one of tokens, else what was known before."""
+    return before if count is None or not 0 <= count < 2**31 else count
 
 
 def _lenient(data: bytes) -> _Chunk:
-    """A chunk out of JSON in which fields may have other types than they should; ProtocolError for what is no object.
+    """A chunk out of JSON whose fields may be of other types than they should; ProtocolError for what is no object.
 
     The standard library reads what msgspec refuses: lone surrogates, NaN.
     """
@@ -178,8 +185,8 @@ def _lenient(data: bytes) -> _Chunk:
     if not isinstance(found, dict):
         raise ProtocolError(f"JSON, but no object, where a reply's should be: {_shown(data)}")
     choices, error = found.get("choices"), found.get("error")
-    if error is None and (found.get("object") == "error" or not ({"choices", "usage"} & set(found))):
-        error = found if {"message", "detail"} & set(found) else None
+    if not error and not choices and {"message", "detail"} & set(found):
+        error = found  # Dynamo, and vLLM until 2025, do not wrap it
     return _Chunk(
         choices=[_choice(each) for each in choices if isinstance(each, dict)] if isinstance(choices, list) else None,
         usage=_usage(found.get("usage")),
@@ -198,7 +205,7 @@ def _choice(found: dict[str, Any]) -> _Choice:
         index=_whole_number(found.get("index")) or 0,
         delta=_delta(delta) if isinstance(delta, dict) else None,
         text=_text(found.get("text")),
-        finish_reason=str(finish) if finish else None,
+        finish_reason=str(finish)[:80] if finish else None,
     )
 
 
