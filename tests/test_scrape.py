@@ -292,6 +292,6 @@ def test_metrics_without_end_are_given_up() -> None:
 
 
 def test_every_figure_has_a_name_for_each_server_or_says_so_by_having_none() -> None:
-    names = [name for alternatives in (GAUGES | COUNTERS).values() for name in alternatives]
+    names = [name for family in (GAUGES, COUNTERS) for alternatives in family.values() for name in alternatives]
     assert all(server_of(f"{name} 1\n") for name in names)
     assert not GAUGES.keys() & COUNTERS.keys()

@@ -7,6 +7,7 @@ The text is Prometheus' exposition format 0.0.4. Names are those of vLLM (docs.v
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 SERVERS = {"vllm:": "vLLM", "sglang:": "SGLang", "llamacpp:": "llama.cpp", "dynamo_": "Dynamo"}
@@ -120,7 +121,8 @@ def _values(text: str) -> dict[str, list[float]]:
     values: dict[str, list[float]] = {}
     for family in text_string_to_metric_families("\n".join([*kept, ""])):
         for sample in family.samples:
-            if all(sample.labels.get(label, first) == first for label, first in _FIRST_ONLY.items()):
+            speaks = all(sample.labels.get(label, first) == first for label, first in _FIRST_ONLY.items())
+            if speaks and math.isfinite(sample.value):
                 values.setdefault(sample.name, []).append(sample.value)
     return values
 
