@@ -60,18 +60,27 @@ class Sent(Call):
             if len(self._body) < most:
                 self._body += chunk
             return
+        seen = kinds = 0
+        event = self._reply.event
         try:
             for data in self._events.feed(chunk):
-                kind = self._reply.event(data)
+                kind = event(data)
                 if kind & _TOKEN:
-                    self._token(kind, at_ns)
-        except TooLargeError:
-            self._sender.give_up(self, "too large", "an event that does not end")
-        except ProtocolError as fault:
-            self._sender.give_up(self, "protocol", str(fault))
+                    seen += 1
+                    kinds |= kind
+        except (ProtocolError, TooLargeError) as fault:
+            self._tokens(seen, kinds, at_ns)
+            kind_of_fault = "protocol" if isinstance(fault, ProtocolError) else "too large"
+            self._sender.give_up(self, kind_of_fault, str(fault))
+            return
+        if seen:
+            self._tokens(seen, kinds, at_ns)
         self._sender.send_due(at_ns)
 
-    def _token(self, kind: int, at_ns: int) -> None:
+    def _tokens(self, seen: int, kinds: int, at_ns: int) -> None:
+        """So many events with tokens came at once."""
+        if not seen:
+            return
         if not self._first_ns:
             self._first_ns = at_ns
         else:
@@ -79,12 +88,15 @@ class Sent(Call):
             self._sender.journal.add_gap(gap_ns * 1e-9)
             if gap_ns > self._gap_ns:
                 self._gap_ns = gap_ns
-        if kind & ANSWER and not self._answer_ns:
+        if seen > 1:
+            self._sender.journal.no_gaps += seen - 1
+            self._gap_ns = max(self._gap_ns, 0)
+        if kinds & ANSWER and not self._answer_ns:
             self._answer_ns = at_ns
         self._latest_ns = at_ns
-        self._seen += 1
+        self._seen += seen
         if self._times is not None:
-            self._times.append((at_ns - self._sender.start_ns) * 1e-9)
+            self._times += [(at_ns - self._sender.start_ns) * 1e-9] * seen
 
     def on_end(self, at_ns: int) -> None:
         """The reply is here."""
@@ -95,13 +107,9 @@ class Sent(Call):
             if self._status not in _SUCCESS:
                 self._fail("status", reply.refusal(self._status, bytes(self._body)))
             elif "json" in self._content_type:
-                kind = reply.whole(bytes(self._body))
-                if kind & _TOKEN:
-                    self._token(kind, at_ns)
+                self._last(reply.whole(bytes(self._body)), at_ns)
             elif (rest := self._events.close()) is not None:
-                kind = reply.event(rest)
-                if kind & _TOKEN:
-                    self._token(kind, at_ns)
+                self._last(reply.event(rest), at_ns)
         except ProtocolError as fault:
             self._fail("protocol", str(fault))
         if not self.error:
@@ -110,6 +118,10 @@ class Sent(Call):
             elif not reply.ended:
                 self._fail("cut off", "the stream has no end")
         self._close(at_ns)
+
+    def _last(self, kind: int, at_ns: int) -> None:
+        if kind & _TOKEN:
+            self._tokens(1, kind, at_ns)
 
     def on_failed(self, kind: str, words: str, at_ns: int) -> None:
         """It came to nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.io.plugins import register_io_source
 
-from groundswell.replay.journal import ERROR, ERRORS, FRESH, HELD, RETRIED, Records
+from groundswell.replay.journal import ERRORS, FRESH, HELD, RETRIED, Records
 from groundswell.replay.records import Journals
 from groundswell.table import PARQUET, list_column, parquet_metadata
 from groundswell.whole_file import appearing, faults_of
@@ -21,6 +22,15 @@ _TIMES = ("due_s", "sent_s", "first_token_s", "first_answer_s", "done_s")
 _COUNTS = ("made_tokens", "prompt_tokens", "output_tokens", "reason_tokens", "cached_tokens", "events")
 _FLAGS = {"retried": RETRIED, "held": HELD, "fresh": FRESH}
 _ROWS = 2**16
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What became of requests that arrive up to ``until_s`` and have no record: they ended as ``error``, one of
+    :data:`groundswell.replay.journal.ERRORS`. Later ones were not due, and have no result."""
+
+    error: str
+    until_s: float
 
 
 def digest_of(journals: Journals) -> str:
@@ -37,17 +47,16 @@ def write_results(
     blocks: Iterable[pl.DataFrame],
     path: Path,
     metadata: dict[str, Any],
-    missing_as: str | None,
+    missing: Missing,
     event_times: bool,
 ) -> None:
     """Write a results file; it appears when it is whole.
 
     ``blocks`` are the workload's rows in order, with what results repeat of them: ``row``, ``client``,
     ``input_tokens``, ``output_tokens`` and, where there are any, ``conversation``, ``turn`` and ``model``; and
-    ``arrival_s``. A row of theirs without a record ended as ``missing_as``, one of
-    :data:`groundswell.replay.journal.ERRORS`; None: it was not due yet, and has no result.
+    ``arrival_s``. A row of theirs without a record has a result if ``missing`` says so.
     """
-    frames = (_frame(block, journals, missing_as, event_times) for block in blocks)
+    frames = (_frame(block, journals, missing, event_times) for block in blocks)
     first = next(frames)
 
     def all_of(*_: Any) -> Iterator[pl.DataFrame]:
@@ -59,7 +68,7 @@ def write_results(
         source.sink_parquet(place, metadata=parquet_metadata(metadata), maintain_order=True, **PARQUET)
 
 
-def _frame(block: pl.DataFrame, journals: Journals, missing_as: str | None, event_times: bool) -> pl.DataFrame:
+def _frame(block: pl.DataFrame, journals: Journals, missing: Missing, event_times: bool) -> pl.DataFrame:
     """The results of a block of rows, which rise."""
     rows = block["row"].to_numpy()
     begin, end = np.searchsorted(journals.rows, [rows[0], rows[-1] + 1]) if rows.size else (0, 0)
@@ -69,9 +78,10 @@ def _frame(block: pl.DataFrame, journals: Journals, missing_as: str | None, even
     frame = there.with_columns(*_columns(records, journals.words(records, place)))
     if event_times:
         frame = frame.with_columns(list_column("event_s", *journals.times(records, place)))
-    if missing_as is None or kept.all():
+    lacking = block.filter(~kept & (block["arrival_s"] <= missing.until_s).to_numpy())
+    if not lacking.height:
         return frame
-    return pl.concat([frame, _missing(block.filter(~kept), missing_as)], how="diagonal").sort("row")
+    return pl.concat([frame, _missing(lacking, missing.error)], how="diagonal").sort("row")
 
 
 def _columns(records: Records, words: list[str | None]) -> list[pl.Series]:
@@ -90,7 +100,7 @@ def _columns(records: Records, words: list[str | None]) -> list[pl.Series]:
 def _missing(block: pl.DataFrame, error: str) -> pl.DataFrame:
     """Rows that were due, of which nothing was written down."""
     return block.rename({"output_tokens": "asked_tokens", "arrival_s": "due_s"}).with_columns(
-        pl.lit(error if error in ERROR else None).alias("error"),
+        pl.lit(error).alias("error"),
         *(pl.lit(False).alias(name) for name in _FLAGS),
     )
 

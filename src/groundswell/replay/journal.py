@@ -101,6 +101,8 @@ class Journal:
         self._rows = bytearray()
         self._times: list[float] = []
         self._gaps: list[float] = []
+        self.no_gaps = 0
+        """Events that came in one piece with the one before, since the last flush."""
         self._words = bytearray()
         self._words_at = (folder / f"{worker}.words").stat().st_size
 
@@ -123,12 +125,14 @@ class Journal:
 
     def flush(self, now_s: float, state: tuple[int, int, int, int, int, int]) -> None:
         """Write what was added. Raises OSError where the disk is full."""
-        if self._gaps:
-            bucket, count = np.unique(gap_bucket(np.array(self._gaps)), return_counts=True)
+        if self._gaps or self.no_gaps:
+            bucket, count = np.unique(gap_bucket(np.array([*self._gaps, 0.0])), return_counts=True)
+            count[0] += self.no_gaps - 1  # the 0 is there so that there is a first bucket
             gaps = np.empty(bucket.size, GAP)
             gaps["second"], gaps["bucket"], gaps["count"] = max(math.floor(now_s), 0), bucket, count
             _write(self._files["gaps"], gaps.tobytes())
             self._gaps.clear()
+            self.no_gaps = 0
         if self._times:
             _write(self._files["times"], np.array(self._times, "<f8").tobytes())
             self._times.clear()

@@ -7,6 +7,7 @@ import os
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from groundswell.errors import GroundswellError, OutputError, UsageError
-from groundswell.replay.collect import digest_of, write_results
+from groundswell.replay.collect import Missing, digest_of, write_results
 from groundswell.replay.endpoint import Endpoint
 from groundswell.replay.folder import Folder
 from groundswell.replay.plan import Plan
@@ -103,7 +104,12 @@ def replay(
         cut_s, done = float(folder.again(asked)["cut_s"]), Journals(folder.path).ended_rows()
     else:
         folder.begin(asked)
-    ended, scraper = _go(source, plan, options, folder, words, probed, cut_s, done)
+    try:
+        ended, scraper = _go(source, plan, options, folder, words, probed, cut_s, done)
+    except GroundswellError:
+        if not len(Journals(folder.path)):
+            folder.remove()  # nothing was sent: there is nothing to go on with
+        raise
     return _settled(source, plan, options, folder, output, asked, ended, scraper)
 
 
@@ -262,9 +268,10 @@ def _settled(
     }
     if scraper is not None:
         metadata |= {"series": scraper.series(), "totals": scraper.totals()}
-    missing_as = None if not whole else "worker lost" if ended.lost else "unsent"
+    # What has no record is still to be sent where the run was broken off, but for that which a dead worker had.
+    missing = Missing("worker lost" if ended.lost else "unsent", inf if whole else ended.end_s if ended.lost else -inf)
     try:
-        write_results(journals, _named(source), output, metadata, missing_as, options.event_times)
+        write_results(journals, _named(source), output, metadata, missing, options.event_times)
     except OutputError as fault:
         raise OutputError(f"{fault}; what was recorded is in {folder.path}, and --resume goes on from there") from None
     if ended.failures:

@@ -25,6 +25,8 @@ LEAD_S = 10.0
 """Workers are told of requests so long before they are due; of conversations' turns, which may be due earlier than
 recorded, :data:`TALK_LEAD_S`."""
 TALK_LEAD_S = 600.0
+MOST_AHEAD = 50_000
+"""Requests that a worker knows of, at most, unless they are due within :data:`LEAD_S`."""
 _TICK_S = 0.25
 _BARRIER_NS = 20_000_000
 _GRACE_S = 10.0
@@ -66,6 +68,7 @@ class Run:
         self._from_ns = int(from_s * 1e9)
         self._workers: list[Worker] = []
         self._start_ns = 0
+        self._known = 0  # requests that workers have been told of and not sent
         self._started, self._stopping = threading.Event(), threading.Event()
         self._fault: BaseException | None = None
 
@@ -119,12 +122,16 @@ class Run:
             worker.tell(NoMore())
 
     def _wait_until_near(self, begin_s: float) -> None:
-        if begin_s - self._from_ns * 1e-9 < self._lead_s:
+        if begin_s - self._from_ns * 1e-9 < LEAD_S:
             return
         self._started.wait()
-        while not self._stopping.wait(max(min(begin_s - self._lead_s - self.now_s(), 1.0), 0.0)):
-            if self.now_s() >= begin_s - self._lead_s:
-                return
+        while not (self._stopping.is_set() or self._is_near(begin_s)):
+            self._stopping.wait(_TICK_S)
+
+    def _is_near(self, begin_s: float) -> bool:
+        ahead_s = begin_s - self.now_s()
+        few = self._known < MOST_AHEAD * len(self._workers)
+        return ahead_s <= LEAD_S or (ahead_s <= self._lead_s and few)
 
     def _wait_until_ready(self) -> None:
         while not all(worker.ready for worker in self._workers) and self._going():
@@ -154,12 +161,16 @@ class Run:
                 if worker.failure and not self._stopping.is_set():
                     self._stop(0.0)
             records = np.concatenate([np.empty(0, RECORD), *(tail.records() for tail in tails)])
-            self._view.update(self.now_s(), [records], [tail.state() for tail in tails])
+            states = [tail.state() for tail in tails]
+            self._known = sum(state[-1] for state in states)
+            self._view.update(self.now_s(), [records], states)
             if any(worker.working for worker in self._workers):
                 threading.Event().wait(_TICK_S)
         ended.end_s = self.now_s()
         ended.lost = sum(worker.lost and not worker.failure for worker in self._workers)
         ended.failures = [worker.failure for worker in self._workers if worker.failure]
+        if ended.lost == len(self._workers):
+            ended.failures.append("all workers died")
 
     def _stop(self, grace_s: float) -> None:
         """Have nothing more sent, and what is open given up after ``grace_s``."""
