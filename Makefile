@@ -5,10 +5,16 @@ BIN := .venv/bin
 BENCHMARKS := $(shell grep -l __main__ benchmarks/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench docs clean
+SERVERS := tests/real_servers
+VENVS ?= $(HOME)/.cache/groundswell-servers
+export GROUNDSWELL_VLLM ?= $(VENVS)/vllm
+export GROUNDSWELL_TRANSFORMERS ?= $(VENVS)/transformers
+export GROUNDSWELL_DYNAMO ?= $(VENVS)/dynamo
+
+.PHONY: help install demo test test-vllm test-servers check bench docs clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: .venv/ready  ## make .venv with the package in it, and compile its kernels
 
@@ -27,6 +33,19 @@ demo: install  ## ten minutes of traffic from an embedded population, and a page
 
 test: install  ## the tests
 	$(BIN)/python -m pytest
+
+test-vllm: install $(GROUNDSWELL_VLLM)/ready  ## the tests against vLLM on this processor (2.5 GB, two minutes to install)
+	$(BIN)/python -m pytest -m vllm
+
+test-servers: install $(GROUNDSWELL_TRANSFORMERS)/ready $(GROUNDSWELL_DYNAMO)/ready  ## the tests against transformers serve and Dynamo (2 GB)
+	$(BIN)/python -m pytest -m servers
+
+$(GROUNDSWELL_VLLM)/ready: $(SERVERS)/setup_vllm.sh
+$(GROUNDSWELL_TRANSFORMERS)/ready: $(SERVERS)/setup_transformers.sh
+$(GROUNDSWELL_DYNAMO)/ready: $(SERVERS)/setup_dynamo.sh
+$(GROUNDSWELL_VLLM)/ready $(GROUNDSWELL_TRANSFORMERS)/ready $(GROUNDSWELL_DYNAMO)/ready:
+	$< $(@D)
+	@touch $@
 
 check: install  ## lint, format and types
 	$(BIN)/ruff check .
