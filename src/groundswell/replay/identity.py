@@ -1,0 +1,103 @@
+"""Which server answers, and which models it has."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from groundswell.errors import GroundswellError, UsageError
+from groundswell.replay.asking import Answer, Asker, UnansweredError
+from groundswell.replay.picture import plain
+
+_TIMEOUT_S = 10.0
+_MOST_SHOWN = 8
+_SERVERS = {
+    "vllm": ("vLLM", "/version", "version"),
+    "sglang": ("SGLang", "/get_server_info", "version"),
+    "llamacpp": ("llama.cpp", "/props", "build_info"),
+}
+"""By who owns its models: a server's name, and where it tells its version, under which key."""
+_HINTS = {
+    "refused": "; is the server running, and is that its port?",
+    "tls": "; --ca-file names a certificate to trust, and a server without TLS has an http:// URL",
+    "protocol": "; a server with TLS has an https:// URL",
+    "reset": "; a server with TLS has an https:// URL",
+}
+_STATUSES = {
+    401: "; --api-key-env names the environment's variable that holds the key",
+    403: "; --api-key-env names the environment's variable that holds the key",
+    404: "; is that the URL of an API like OpenAI's, without /v1 and what follows?",
+}
+
+
+class Identity(NamedTuple):
+    """A server; None where it does not say."""
+
+    server: str | None
+    version: str | None
+    models: tuple[str, ...]
+    """Those that it lists."""
+    trouble: str = ""
+    """Why it lists none, where it does not."""
+
+    def model(self, url: str) -> str:
+        """The one model it has. Raises UsageError where that is not one."""
+        if len(self.models) == 1:
+            return self.models[0]
+        if not self.models:
+            raise UsageError(f"{url} does not say which models it has ({self.trouble}): give --model")
+        shown = ", ".join(map(plain, self.models[:_MOST_SHOWN])) + ", …" * (len(self.models) > _MOST_SHOWN)
+        raise UsageError(f"{url} has {len(self.models)} models: {shown}; say which with --model")
+
+
+async def identify(asker: Asker, url: str) -> Identity:
+    """Ask the server at ``url`` who it is. Raises GroundswellError where none is there."""
+    try:
+        listed = await asker.get("/v1/models", _TIMEOUT_S)
+    except UnansweredError as fault:
+        if fault.kind != "timeout":
+            raise unanswered(url, fault, _HINTS.get(fault.kind, "")) from None
+        return Identity(None, None, (), f"no answer from /v1/models in {_TIMEOUT_S:g} s")
+    models = _models(listed)
+    trouble = f"status {listed.status} from /v1/models" if not listed.good else "none from /v1/models"
+    owner = next((owner for _, owner in models if owner in _SERVERS), None)
+    if owner is None:
+        return Identity(None, None, tuple(name for name, _ in models), trouble)
+    server, path, key = _SERVERS[owner]
+    return Identity(server, await _version(asker, path, key), tuple(name for name, _ in models), trouble)
+
+
+def unanswered(url: str, fault: UnansweredError, hint: str = "") -> GroundswellError:
+    """What a person should know of a server that does not answer."""
+    return GroundswellError(f"{url} cannot be used ({fault.kind}): {plain(str(fault))}{hint}")
+
+
+def refused(url: str, path: str, status: int, message: str, *, hint: str = "") -> GroundswellError:
+    """The same of one that answers with a status that is none of success."""
+    return GroundswellError(f"{url} answered {path} with {status}: {message}{hint or _STATUSES.get(status, '')}")
+
+
+async def _version(asker: Asker, path: str, key: str) -> str | None:
+    try:
+        answer = await asker.get(path, _TIMEOUT_S)
+    except UnansweredError:
+        return None
+    found = _json(answer)
+    version = found.get(key) if isinstance(found, dict) else None
+    return plain(version)[:80] if isinstance(version, str) else None
+
+
+def _models(answer: Answer) -> list[tuple[str, str]]:
+    """Names and owners of the models in a list of OpenAI's API; empty for anything else."""
+    found = _json(answer)
+    listed = found.get("data") if isinstance(found, dict) else None
+    models = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return [(each["id"], str(each.get("owned_by"))) for each in models if isinstance(each.get("id"), str)]
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return msgspec.json.decode(answer.body) if answer.good else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,213 @@
+"""What is to be known of a server before a run, learned from a handful of tiny requests.
+
+How a prompt is counted decides whether a workload's lengths can be kept: a chat template puts tokens around each
+message, and words are one token each only with the right tokenizer. Both follow from what the server counts for
+prompts of known numbers of words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from groundswell.errors import GroundswellError
+from groundswell.replay.asking import Answer, Asker, UnansweredError
+from groundswell.replay.identity import identify, refused, unanswered
+from groundswell.replay.picture import plain
+from groundswell.replay.sse import Events, TooLargeError
+from groundswell.replay.wire import Tls
+from groundswell.replay.words import Words
+from groundswell.targets import TARGETS, ProtocolError, Settings
+
+FIRST_WORDS = 64
+"""The first prompt has so many words, the second twice as many."""
+_ANSWER_WORDS, _TURN_WORDS, _OUTPUT_TOKENS = 16, 24, 2
+_TIMEOUT_S = 120.0  # a server may compile when it is first asked
+_UNKNOWN_FIELD = (400, 422)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What was learned; without a probe, what is assumed."""
+
+    model: str
+    server: str | None = None
+    """Which server it is, such as ``vLLM``; None where it does not say."""
+    version: str | None = None
+    streams: bool = True
+    """Whether replies come in events."""
+    usage: bool = True
+    """Whether the server takes being asked for its count of tokens."""
+    counts: bool = True
+    """Whether it says how many tokens it counted."""
+    tokens_per_word: float = 1.0
+    first_overhead: int = 0
+    """Tokens that the server counts for a prompt of one message beyond those of its words."""
+    turn_overhead: int = 0
+    """Tokens that an answer and a further message add beyond those of their words."""
+    notes: tuple[str, ...] = ()
+    """What a person should know, each in a line."""
+
+
+def probe(
+    url: str,
+    target: str,
+    words: Words,
+    *,
+    model: str | None = None,
+    key: str | None = None,
+    headers: Sequence[tuple[str, str]] = (),
+    extra: Mapping[str, Any] | None = None,
+    forced: bool = True,
+    tls: Tls | None = None,
+    turns: bool = False,
+) -> Probed:
+    """Learn what a run needs of the server at ``url``: which it is, its model where ``model`` does not say, and how it
+    counts prompts of 64 and 128 ``words``; with ``turns`` also a conversation. Each is asked for two tokens.
+
+    Raises UsageError where ``model`` has to be given, and GroundswellError where the server is not there or refuses:
+    in one line, what it said and what may help.
+    """
+
+    async def go() -> Probed:
+        asker = Asker(url, headers, key, tls or Tls())
+        try:
+            server = await identify(asker, url)
+            settings = Settings(model or server.model(url), forced, True, dict(extra or {}))
+            probed = await _Counting(url, asker, target, settings, words).go(turns)
+            return replace(probed, server=server.server, version=server.version)
+        finally:
+            await asker.close()
+
+    return asyncio.run(go())
+
+
+class _Counted(NamedTuple):
+    prompt_tokens: int
+    """As the server counts; -1 where it does not say."""
+    streams: bool
+
+
+def _begin(answer: Answer) -> str:
+    """The begin of what should have been a reply."""
+    return f"{answer.content_type or 'no type'}, {plain(answer.body[:60].decode(errors='replace'))!r}"
+
+
+class _RefusedError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class _Counting:
+    """Has a server count prompts."""
+
+    def __init__(self, url: str, asker: Asker, target: str, settings: Settings, words: Words) -> None:
+        self._url, self._asker, self._settings, self._words = url, asker, settings, words
+        self._target = TARGETS.build(target)
+        self._bodies = self._target.bodies(settings)
+        self._notes: list[str] = []
+
+    async def go(self, turns: bool) -> Probed:
+        """Ask, and conclude."""
+        first = await self._first()
+        learned = Probed(self._settings.model, usage=self._settings.usage, streams=first.streams)
+        if not first.streams:
+            self._notes.append("the server does not stream: the time to the first token is that to the whole reply")
+        if first.prompt_tokens < 0:
+            self._notes.append("the server does not say how many tokens it counts: lengths of prompts are unchecked")
+            return replace(learned, counts=False, notes=tuple(self._notes))
+        try:
+            second = await self._ask(self._message(2 * FIRST_WORDS))
+        except _RefusedError as refusal:
+            raise self._explained(refusal) from None
+        ratio = (second.prompt_tokens - first.prompt_tokens) / FIRST_WORDS
+        self._note(ratio)
+        overhead = first.prompt_tokens - round(ratio * FIRST_WORDS) if ratio > 0 else 0
+        talks = turns and ratio > 0 and self._target.takes == "messages"
+        return replace(
+            learned,
+            tokens_per_word=ratio,
+            first_overhead=overhead,
+            turn_overhead=await self._turn_overhead(ratio, overhead) if talks else 0,
+            notes=tuple(self._notes),
+        )
+
+    async def _first(self) -> _Counted:
+        """The first request; without asking for a count where the server refuses just that."""
+        message = self._message(FIRST_WORDS)
+        try:
+            return await self._ask(message)
+        except _RefusedError as refusal:
+            said = refusal.message
+            if refusal.status in _UNKNOWN_FIELD and ("stream_options" in said or "include_usage" in said):
+                self._settings = replace(self._settings, usage=False)
+                self._bodies = self._target.bodies(self._settings)
+                self._notes.append("the server refuses to be asked for its count of tokens (stream_options)")
+            else:
+                raise self._explained(refusal) from None
+        try:
+            return await self._ask(message)
+        except _RefusedError as refusal:
+            raise self._explained(refusal) from None
+
+    async def _turn_overhead(self, ratio: float, first_overhead: int) -> int:
+        answer = self._bodies.answer(self._text(_ANSWER_WORDS).decode())
+        try:
+            third = await self._ask(self._message(FIRST_WORDS), answer, self._message(_TURN_WORDS))
+        except _RefusedError as refusal:
+            self._notes.append(f"the server refuses a conversation ({refusal.status}: {refusal.message})")
+            return 0
+        words = FIRST_WORDS + _ANSWER_WORDS + _TURN_WORDS
+        return third.prompt_tokens - first_overhead - round(ratio * words) if third.prompt_tokens >= 0 else 0
+
+    def _note(self, ratio: float) -> None:
+        if ratio <= 0:
+            self._notes.append("the server's count of tokens does not grow with the prompt: lengths are unchecked")
+        elif ratio != 1:
+            hint = "is that the model's own --tokenizer?" if self._words.sure else "give the model's own --tokenizer"
+            self._notes.append(
+                f"the server counts {ratio:.3g} tokens for each word of {self._words.name}, not 1: prompts are not of "
+                f"the workload's lengths; {hint}"
+            )
+
+    async def _ask(self, *pieces: bytes) -> _Counted:
+        body = self._bodies.body(pieces, _OUTPUT_TOKENS)
+        try:
+            answer = await self._asker.post(self._target.path, body, _TIMEOUT_S)
+        except UnansweredError as fault:
+            raise unanswered(self._url, fault) from None
+        reply = self._target.reply()
+        if not answer.good:
+            raise _RefusedError(answer.status, reply.refusal(answer.status, answer.body))
+        streams = "json" not in answer.content_type
+        try:
+            if streams:
+                events = Events()
+                for data in [*events.feed(answer.body), *filter(None, [events.close()])]:
+                    reply.event(data)
+            else:
+                reply.whole(answer.body)
+        except (ProtocolError, TooLargeError) as fault:
+            raise GroundswellError(f"{self._url} sent from {self._target.path} what is no reply: {fault}") from None
+        if reply.error is not None:
+            raise GroundswellError(f"{self._url} cannot answer a prompt of some words: {reply.error}")
+        if not reply.ended:
+            raise GroundswellError(f"{self._url} sent from {self._target.path} what is no reply: {_begin(answer)}")
+        return _Counted(reply.prompt_tokens, streams)
+
+    def _explained(self, refusal: _RefusedError) -> GroundswellError:
+        named = next((name for name in ("min_tokens", "ignore_eos") if name in refusal.message), None)
+        hint = f"""; --extra-body '{{"{named}": null}}' leaves it out""" if named else ""
+        return refused(self._url, self._target.path, refusal.status, refusal.message, hint=hint)
+
+    def _message(self, count: int) -> bytes:
+        return self._bodies.message(self._text(count))
+
+    def _text(self, count: int) -> bytes:
+        """So many words, from all over the table."""
+        width, size = self._words.width, len(self._words)
+        places = [(7919 * (i + count) % size) * width for i in range(count)]
+        return b"".join(self._words.table[place : place + width] for place in places)
