@@ -119,11 +119,16 @@ def _lists(frame: pl.DataFrame, where: str) -> dict[str, Lists]:
         if column in frame.columns:
             found[name] = _flat(frame, where, column)
             _refuse_negative(frame, where, column, found[name].value.min() if found[name].value.size else 0)
-    if "prefix_runs" in frame.columns:
-        found["runs"] = _runs(frame, where)
-    elif "prefix_blocks" in frame.columns:
-        found["runs"] = _joined(_flat(frame, where, "prefix_blocks"))
+    if {"prefix_runs", "prefix_blocks"} & set(frame.columns):
+        found["runs"] = runs_in(frame, where)
     return found
+
+
+def runs_in(frame: pl.DataFrame, where: str) -> Lists:
+    """The runs of blocks of each request: pairs of a first id and a number. DataError is raised as above."""
+    if "prefix_runs" in frame.columns:
+        return _told_runs(frame, where)
+    return _joined(_flat(frame, where, "prefix_blocks"))
 
 
 def _flat(frame: pl.DataFrame, where: str, name: str) -> Lists:
@@ -136,7 +141,7 @@ def _flat(frame: pl.DataFrame, where: str, name: str) -> Lists:
     return Lists(count, value.to_numpy())
 
 
-def _runs(frame: pl.DataFrame, where: str) -> Lists:
+def _told_runs(frame: pl.DataFrame, where: str) -> Lists:
     """The pairs of ``prefix_runs``."""
     pairs = _flat(frame, where, "prefix_runs")
     wrong = pairs.count % 2 != 0

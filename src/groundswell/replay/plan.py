@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from math import inf, nan
+from math import inf, isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -99,8 +99,11 @@ class Plan:
     def text(self) -> str:
         """The plan as lines, for a terminal of 80 columns."""
         if not self.requests:
-            return f"requests       none in {self.source}"
-        return "\n".join(f"{name:<13}  {told}" for name, told in _lines(self))
+            return f"nothing to send in {self.source}"
+        clients = f"{self.clients:,} client{'s' * (self.clients != 1)}"
+        head = f"{show_count(self.requests)} requests from {clients} in {show_duration(self.span_s)}"
+        facts = [f"{name:<14}{told}" for name, told in _facts(self)]
+        return "\n".join([head, "", *_table(self), *([""] if facts else []), *facts])
 
 
 @dataclass
@@ -211,23 +214,24 @@ def _counted(block: Columns) -> dict[str, int]:
     }
 
 
-def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
-    """The names and the words of what there is to say."""
-    clients = f"{plan.clients:,} client{'s' * (plan.clients != 1)}"
-    yield "requests", f"{show_count(plan.requests)} from {clients}, in {show_duration(plan.span_s)}"
-    if plan.span_s > 0:
-        busiest = show_duration(min(plan.span_s, PEAK_WINDOW_S))
-        pace = f"{show_count(plan.mean_rate_per_s)} req/s on average, {show_count(plan.peak_rate_per_s)} in the busiest"
-        yield "rate", f"{pace} {busiest}"
+def _table(plan: Plan) -> Iterator[str]:
+    """Rates, a line each."""
+    busiest = f"busiest {show_duration(PEAK_WINDOW_S)}"
+    yield f"{'':<14}{'total':>10}{'a second':>12}{busiest:>14}{'longest':>10}"
     for name, total, peak, longest in (
-        ("input tokens", plan.input_tokens, plan.peak_input_tokens_per_s, plan.longest_prompt),
-        ("output tokens", plan.output_tokens, plan.peak_output_tokens_per_s, plan.longest_reply),
+        ("requests", plan.requests, plan.peak_rate_per_s, ""),
+        ("input tokens", plan.input_tokens, plan.peak_input_tokens_per_s, show_count(plan.longest_prompt)),
+        ("output tokens", plan.output_tokens, plan.peak_output_tokens_per_s, show_count(plan.longest_reply)),
     ):
-        per_s = f"{show_count(plan.per_s(total))}/s, at most {show_count(peak)}/s; " if plan.span_s > 0 else ""
-        yield name, f"{show_count(total)}: {per_s}longest {show_count(longest)}"
+        mean, most = (show_count(pace) if isfinite(pace) else "–" for pace in (plan.per_s(total), peak))
+        yield f"{name:<14}{show_count(total):>10}{mean:>12}{most:>14}{longest:>10}".rstrip()
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What else there is to say, and its names."""
     if plan.conversations:
         each = f"{plan.turns / plan.conversations:.3g} requests each"
-        alone = f"; {show_count(plan.requests - plan.turns)} stand alone" if plan.turns < plan.requests else ""
+        alone = f"; {show_count(plan.requests - plan.turns)} requests stand alone" * (plan.turns < plan.requests)
         yield "conversations", f"{show_count(plan.conversations)}, {each}{alone}"
     if plan.with_prefix:
         size = "of unknown size" if plan.block_tokens is None else f"of {plan.block_tokens} tokens"
@@ -238,6 +242,7 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
             yield name, f"{of}, {show_count(items.tokens)} tokens"
     if plan.video.count:
         yield "video", f"cannot be sent: {show_count(plan.video.requests)} requests go without theirs"
-    for what, count in (("without a prompt", plan.empty_prompts), ("for no tokens", plan.empty_replies)):
-        if count:
-            yield what, f"{show_count(count)} requests; servers refuse such"
+    if plan.empty_prompts:
+        yield "no prompt", f"{show_count(plan.empty_prompts)} requests have a prompt of 0 tokens"
+    if plan.empty_replies:
+        yield "no reply", f"{show_count(plan.empty_replies)} requests ask for 0 tokens"

@@ -1,7 +1,8 @@
 """The workload of a run: read as often as it is needed, a block at a time, without the readers where it is our own.
 
 Our own Parquet is read as it is. Any other trace is read once, by :mod:`groundswell.formats.reading`, into temporary
-Parquet: it is in order then, its clients are known, and nothing is parsed while the clock runs.
+Parquet: it is in order then, its clients are known, and nothing is parsed while the clock runs. What has long lists is
+kept so, too, as a slice of a Parquet file is read by way of the whole row groups that it is in.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.errors import DataError
-from groundswell.table import COLUMNS, PARQUET, Workload, client_column, parquet_noted
+from groundswell.replay._columns import runs_in
+from groundswell.table import COLUMNS, PARQUET, Workload, client_column, list_column, parquet_noted
 from groundswell.whole_file import faults_of
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ PIECE_ROWS = 2**17
 """So many rows are read at a time; fewer where they have long lists."""
 _PIECE_VALUES = 2**22
 _SAMPLE_ROWS = 2**10
-_ARRIVALS = 2**20
+_CUT_ROWS = 2**13
+_ARRIVAL_PIECES = 4
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 NAMED = ("client", "input_tokens", "output_tokens", "conversation", "turn", "model")
 """What the results repeat of a workload."""
@@ -50,12 +54,34 @@ class Piece:
     frame: pl.LazyFrame
 
 
-class _Folder:
-    """A temporary folder, there until it is removed, or nobody holds it any more."""
+class _Copy:
+    """Rows in files of a temporary folder, there until it is removed, or nobody holds it any more."""
 
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="groundswell-"))
-        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._folder = Path(tempfile.mkdtemp(prefix="groundswell-"))
+        self.pieces: list[Piece] = []
+        self.remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    def begin(self) -> None:
+        """Forget what was added before."""
+        self.pieces.clear()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Add rows that come after those before, in files that are each read whole."""
+        row = self.pieces[-1].row + self.pieces[-1].rows if self.pieces else 0
+        frame = _in_runs(frame.with_columns(_numbered("client")), row, self._name)
+        for part in frame.iter_slices(_piece_rows(frame.lazy(), frame.columns, frame.height)):
+            place = self._folder / f"{len(self.pieces)}.parquet"
+            with faults_of(place):
+                part.write_parquet(place, **PARQUET)
+            self.pieces.append(_piece(row, part["arrival_s"].to_numpy(), pl.scan_parquet(place, glob=False)))
+            row += part.height
+
+    def source(self, clients: tuple[str, ...], metadata: Mapping[str, Any], trace: Trace | None = None) -> Source:
+        """All that was added."""
+        columns = tuple(self.pieces[0].frame.collect_schema())
+        return Source(self._name, columns, clients, metadata, tuple(self.pieces), trace, self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +99,8 @@ class Source:
     pieces: tuple[Piece, ...]
     trace: Trace | None = None
     """Where it was read by :mod:`groundswell.formats.reading`: has notes, and what was skipped."""
-    folder: _Folder | None = field(default=None, repr=False)
-    """Where it is kept meanwhile."""
+    copy: _Copy | None = field(default=None, repr=False)
+    """Where it is kept meanwhile, if it is not read from its own place."""
 
     @property
     def requests(self) -> int:
@@ -106,8 +132,8 @@ class Source:
 
     def close(self) -> None:
         """Remove temporary files, if there are any; nothing can be read afterwards."""
-        if self.folder is not None:
-            self.folder.remove()
+        if self.copy is not None:
+            self.copy.remove()
 
     def __enter__(self) -> Source:
         return self
@@ -118,8 +144,8 @@ class Source:
     def _read(self, frame: pl.LazyFrame) -> pl.DataFrame:
         try:
             return frame.collect()
-        except (pl.exceptions.PolarsError, OSError) as fault:
-            raise DataError(f"{self.name}: cannot be read: {' '.join(str(fault).split())[:200]}") from None
+        except _UNREADABLE as fault:
+            raise _unreadable(self.name, fault) from None
 
 
 def opened(
@@ -151,11 +177,7 @@ def held(workload: Workload, name: str = "workload") -> Source:
     frame = workload.checked(name).frame
     rows = _piece_rows(frame.lazy(), frame.columns, len(workload))
     arrival = workload.arrival_s
-    pieces = [
-        Piece(at, part.size, float(part[0]), float(part[-1]), frame.slice(at, rows).lazy())
-        for at in range(0, arrival.size, rows)
-        for part in [arrival[at : at + rows]]
-    ]
+    pieces = [_piece(at, arrival[at : at + rows], frame.slice(at, rows).lazy()) for at in range(0, arrival.size, rows)]
     return Source(name, tuple(frame.columns), workload.clients, workload.metadata, tuple(pieces))
 
 
@@ -163,31 +185,22 @@ def of_trace(trace: Trace, through: Through | None = None) -> Source:
     """The workload of a trace, kept in temporary files until the source is closed, or nobody holds it any more."""
     from groundswell.formats.reading import in_order
 
-    folder = _Folder()
-    pieces: list[Piece] = []
+    copy = _Copy(str(trace.path))
     latest: list[Workload] = []
 
-    def copy(blocks: Iterable[Workload]) -> int:
-        pieces.clear()
-        row = 0
-        for block in blocks:
-            place = folder.path / f"{len(pieces)}.parquet"
-            with faults_of(place):
-                block.frame.with_columns(_numbered("client")).write_parquet(place, **PARQUET)
-            first_s, last_s = (float(block.frame["arrival_s"][at]) for at in (0, -1))
-            pieces.append(Piece(row, len(block), first_s, last_s, pl.scan_parquet(place, glob=False)))
-            row += len(block)
-            latest[:] = [Workload(block.frame.clear(), block.metadata)]
-        return row
+    def work(blocks: Iterable[Workload]) -> int:
+        copy.begin()
+        for block in filter(len, blocks):
+            copy.add(block.frame)
+            latest[:] = [Workload(block.frame.clear())]
+        return len(copy.pieces)
 
     try:
-        in_order(trace, copy) if through is None else through(trace, copy)
+        in_order(trace, work) if through is None else through(trace, work)
     except BaseException:
-        folder.remove()
+        copy.remove()
         raise
-    last = latest[0]
-    columns = tuple(last.frame.columns)
-    return Source(str(trace.path), columns, last.clients, trace.metadata, tuple(pieces), trace, folder)
+    return copy.source(latest[0].clients, trace.metadata, trace)
 
 
 def _own(path: Path) -> Source | None:
@@ -199,32 +212,60 @@ def _own(path: Path) -> Source | None:
             return None
     frame = pl.scan_parquet(path, glob=False)
     try:
-        clients = Workload(pl.DataFrame(schema=frame.collect_schema())).clients
+        schema = frame.collect_schema()
+        clients = Workload(pl.DataFrame(schema=schema)).clients
         rows = int(frame.select(pl.len()).collect().item())
-        columns = tuple(frame.collect_schema())
-        pieces = _pieces(frame, rows, _piece_rows(frame, columns, rows))
-    except (DataError, pl.exceptions.PolarsError, OSError):
+        pieces = _pieces(frame, rows)
+        short = _piece_rows(frame, schema, rows) == PIECE_ROWS
+    except (DataError, *_UNREADABLE):
         return None
-    return None if pieces is None else Source(str(path), columns, clients, parquet_noted(path), pieces)
+    if pieces is None:
+        return None
+    metadata = parquet_noted(path)
+    return Source(str(path), tuple(schema), clients, metadata, pieces) if short else _cut(path, clients, metadata)
 
 
-def _pieces(frame: pl.LazyFrame, rows: int, each: int) -> tuple[Piece, ...] | None:
-    """The rows of a file in pieces of ``each``; None where arrivals are not numbers from 0 on in order, or none."""
+def _cut(path: Path, clients: tuple[str, ...], metadata: Mapping[str, Any]) -> Source:
+    """Our own Parquet in small files."""
+    copy = _Copy(str(path))
+    frame = pl.scan_parquet(path, glob=False).with_columns(_numbered("client"))
+    try:
+        for part in frame.collect_batches(chunk_size=_CUT_ROWS, maintain_order=True):
+            copy.add(part)
+    except _UNREADABLE as fault:
+        raise _unreadable(path, fault) from None
+    return copy.source(clients, metadata)
+
+
+def _in_runs(frame: pl.DataFrame, row: int, where: str) -> pl.DataFrame:
+    """``frame``, which begins with ``row``, with its prefix blocks in runs: ids of a long prompt are thousands."""
+    if "prefix_blocks" not in frame.columns:
+        return frame
+    parts = (part.with_row_index("row", row) for part in frame.iter_slices(_CUT_ROWS))
+    runs = [runs_in(part, where) for part in parts]
+    columns = [list_column("prefix_runs", of.count * of.width, of.value) for of in runs]
+    return frame.drop("prefix_blocks").with_columns(pl.concat(columns))
+
+
+def _pieces(frame: pl.LazyFrame, rows: int) -> tuple[Piece, ...] | None:
+    """The rows of a file in pieces; None where arrivals are not numbers from 0 on in order, or there are none."""
     pieces: list[Piece] = []
     latest_s = 0.0
-    step = max(_ARRIVALS // each, 1) * each
+    step = _ARRIVAL_PIECES * PIECE_ROWS
     for begin in range(0, rows, step):
         arrival = frame.slice(begin, step).select("arrival_s").collect()["arrival_s"]
         time_s = arrival.to_numpy()
         if arrival.null_count() or time_s[0] < latest_s or not (time_s[1:] >= time_s[:-1]).all():
             return None
         latest_s = float(time_s[-1])
-        for at in range(0, time_s.size, each):
-            part = time_s[at : at + each]
-            pieces.append(
-                Piece(begin + at, part.size, float(part[0]), float(part[-1]), frame.slice(begin + at, part.size))
-            )
+        for at in range(0, time_s.size, PIECE_ROWS):
+            part = time_s[at : at + PIECE_ROWS]
+            pieces.append(_piece(begin + at, part, frame.slice(begin + at, part.size)))
     return tuple(pieces) if pieces and latest_s < inf else None
+
+
+def _piece(row: int, arrival_s: NDArray[np.float64], frame: pl.LazyFrame) -> Piece:
+    return Piece(row, arrival_s.size, float(arrival_s[0]), float(arrival_s[-1]), frame)
 
 
 def _piece_rows(frame: pl.LazyFrame, columns: Collection[str], rows: int) -> int:
@@ -235,6 +276,10 @@ def _piece_rows(frame: pl.LazyFrame, columns: Collection[str], rows: int) -> int
     sample = frame.slice(rows // 2, _SAMPLE_ROWS).select(lists).collect().row(0)
     each = sum(sample) / min(_SAMPLE_ROWS, rows - rows // 2)
     return min(PIECE_ROWS, max(_SAMPLE_ROWS, int(_PIECE_VALUES / max(each, 1.0))))
+
+
+def _unreadable(name: str | Path, fault: BaseException) -> DataError:
+    return DataError(f"{name}: cannot be read: {' '.join(str(fault).split())[:200]}")
 
 
 def _numbered(name: str) -> pl.Expr:
