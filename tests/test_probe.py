@@ -162,6 +162,18 @@ def test_words_that_are_not_one_token_each_are_noticed() -> None:
     assert "--tokenizer" in note
 
 
+def test_the_template_s_tokens_are_told_from_words_of_any_number_of_tokens() -> None:
+    class Uneven(Server):
+        def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+            letters = sum(len(m["content"].replace(" ", "").replace("a", "")) for m in body["messages"])
+            messages = len(body["messages"])
+            return 200, {"prompt_tokens": 5 + 6 * messages + letters, "completion_tokens": 2}
+
+    found = probed(Uneven(), turns=True)
+    assert 2 < found.tokens_per_word < 3
+    assert (found.first_overhead, found.turn_overhead) == (11, 12)
+
+
 def test_a_server_that_does_not_stream_or_does_not_count_is_taken_as_it_is() -> None:
     found = probed(Server(stream=False))
     assert (found.streams, found.first_overhead) == (False, 9)

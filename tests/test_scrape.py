@@ -87,6 +87,18 @@ def test_every_server_s_figures_have_the_same_names() -> None:
     }
 
 
+def test_llama_cpp_counts_a_prompt_s_cached_tokens_apart() -> None:
+    assert figures_of(LLAMA + "llamacpp:prompt_tokens_cached_total 360\n") == {
+        "running": 4,
+        "waiting": 46,
+        "prompt_tokens": 1000,
+        "computed_tokens": 640,
+        "output_tokens": 320,
+        "prefix_queries": 1000,
+        "prefix_hits": 360,
+    }
+
+
 def test_what_sglang_repeats_by_rank_and_priority_counts_once() -> None:
     assert figures_of(SGLANG) == {
         "running": 5,

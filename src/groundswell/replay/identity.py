@@ -85,7 +85,9 @@ async def _version(asker: Asker, path: str, key: str) -> str | None:
         return None
     found = _json(answer)
     version = found.get(key) if isinstance(found, dict) else None
-    return plain(version)[:80] if isinstance(version, str) else None
+    if not isinstance(version, str) or version.endswith("unknown"):
+        return None
+    return plain(version)[:80]
 
 
 def _models(answer: Answer) -> list[tuple[str, str]]:

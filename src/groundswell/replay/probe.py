@@ -22,8 +22,8 @@ from groundswell.replay.words import Words
 from groundswell.targets import TARGETS, ProtocolError, Settings
 
 FIRST_WORDS = 64
-"""The first prompt has so many words, the second twice as many."""
-_ANSWER_WORDS, _TURN_WORDS, _OUTPUT_TOKENS = 16, 24, 2
+"""The first prompt has so many words, the second has them twice, and a conversation three times."""
+_OUTPUT_TOKENS = 2
 _TIMEOUT_S = 120.0  # a server may compile when it is first asked
 _UNKNOWN_FIELD = (400, 422)
 
@@ -106,7 +106,7 @@ class _Counting:
 
     def __init__(self, url: str, asker: Asker, target: str, settings: Settings, words: Words) -> None:
         self._url, self._asker, self._settings, self._words = url, asker, settings, words
-        self._target = TARGETS.build(target)
+        self._target, self._text = TARGETS.build(target), _text(words)
         self._bodies = self._target.bodies(settings)
         self._notes: list[str] = []
 
@@ -120,24 +120,22 @@ class _Counting:
             self._notes.append("the server does not say how many tokens it counts: lengths of prompts are unchecked")
             return replace(learned, counts=False, notes=tuple(self._notes))
         try:
-            second = await self._ask(self._message(2 * FIRST_WORDS))
+            second = await self._ask(self._bodies.message(2 * self._text))
         except _RefusedError as refusal:
             raise self._explained(refusal) from None
-        ratio = (second.prompt_tokens - first.prompt_tokens) / FIRST_WORDS
-        self._note(ratio)
-        overhead = first.prompt_tokens - round(ratio * FIRST_WORDS) if ratio > 0 else 0
-        talks = turns and ratio > 0 and self._target.takes == "messages"
-        return replace(
-            learned,
-            tokens_per_word=ratio,
-            first_overhead=overhead,
-            turn_overhead=await self._turn_overhead(ratio, overhead) if talks else 0,
-            notes=tuple(self._notes),
-        )
+        # The same words twice: so this holds for words of any number of tokens.
+        words = second.prompt_tokens - first.prompt_tokens
+        self._note(words / FIRST_WORDS)
+        learned = replace(learned, tokens_per_word=words / FIRST_WORDS)
+        if words > 0:
+            learned = replace(learned, first_overhead=first.prompt_tokens - words)
+            if turns and self._target.takes == "messages":
+                learned = replace(learned, turn_overhead=await self._turn_overhead(words, first.prompt_tokens))
+        return replace(learned, notes=tuple(self._notes))
 
     async def _first(self) -> _Counted:
         """The first request; without asking for a count where the server refuses just that."""
-        message = self._message(FIRST_WORDS)
+        message = self._bodies.message(self._text)
         try:
             return await self._ask(message)
         except _RefusedError as refusal:
@@ -153,15 +151,15 @@ class _Counting:
         except _RefusedError as refusal:
             raise self._explained(refusal) from None
 
-    async def _turn_overhead(self, ratio: float, first_overhead: int) -> int:
-        answer = self._bodies.answer(self._text(_ANSWER_WORDS).decode())
+    async def _turn_overhead(self, words: int, first_tokens: int) -> int:
+        """What is counted for an answer and a second message beyond their ``words``, each with those of the first."""
+        message, answer = self._bodies.message(self._text), self._bodies.answer(self._text.decode())
         try:
-            third = await self._ask(self._message(FIRST_WORDS), answer, self._message(_TURN_WORDS))
+            third = await self._ask(message, answer, message)
         except _RefusedError as refusal:
             self._notes.append(f"the server refuses a conversation ({refusal.status}: {refusal.message})")
             return 0
-        words = FIRST_WORDS + _ANSWER_WORDS + _TURN_WORDS
-        return third.prompt_tokens - first_overhead - round(ratio * words) if third.prompt_tokens >= 0 else 0
+        return third.prompt_tokens - first_tokens - 2 * words if third.prompt_tokens >= 0 else 0
 
     def _note(self, ratio: float) -> None:
         if ratio <= 0:
@@ -203,11 +201,8 @@ class _Counting:
         hint = f"""; --extra-body '{{"{named}": null}}' leaves it out""" if named else ""
         return refused(self._url, self._target.path, refusal.status, refusal.message, hint=hint)
 
-    def _message(self, count: int) -> bytes:
-        return self._bodies.message(self._text(count))
 
-    def _text(self, count: int) -> bytes:
-        """So many words, from all over the table."""
-        width, size = self._words.width, len(self._words)
-        places = [(7919 * (i + count) % size) * width for i in range(count)]
-        return b"".join(self._words.table[place : place + width] for place in places)
+def _text(words: Words) -> bytes:
+    """:data:`FIRST_WORDS` words, from all over the table."""
+    places = [7919 * i % len(words) * words.width for i in range(FIRST_WORDS)]
+    return b"".join(words.table[place : place + words.width] for place in places)

@@ -41,6 +41,7 @@ GAUGES: Mapping[str, tuple[str, ...]] = {
 }
 """Figures of the moment, and the names they have, the preferred one first."""
 
+_LLAMACPP_PROMPT = "llamacpp:prompt_tokens_total + llamacpp:prompt_tokens_cached_total"
 COUNTERS: Mapping[str, tuple[str, ...]] = {
     # Requests whose memory was taken away again; SGLang says retracted.
     "preemptions": (
@@ -51,9 +52,10 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
     "prompt_tokens": (
         "vllm:prompt_tokens_total",
         "sglang:prompt_tokens_total",
+        _LLAMACPP_PROMPT,
         "dynamo_frontend_input_sequence_tokens_sum",
     ),
-    # Tokens of prompts without those that a cache had. llama.cpp calls them prompt_tokens, and counts no others.
+    # Tokens of prompts without those that a cache had, which is all that llama.cpp counted before 2026.
     "computed_tokens": ("llamacpp:prompt_tokens_total",),
     "output_tokens": (
         "vllm:generation_tokens_total",
@@ -67,12 +69,14 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
         "vllm:prefix_cache_queries_total",
         "vllm:gpu_prefix_cache_queries_total",
         "sglang:prompt_tokens_total",
+        _LLAMACPP_PROMPT,
         "dynamo_frontend_input_sequence_tokens_sum",
     ),
     "prefix_hits": (
         "vllm:prefix_cache_hits_total",
         "vllm:gpu_prefix_cache_hits_total",
         "sglang:cached_tokens_total",
+        "llamacpp:prompt_tokens_cached_total",
         "dynamo_frontend_cached_tokens_sum",
     ),
     "requests": (
@@ -81,9 +85,11 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
         "dynamo_frontend_requests_total",
     ),
 }
-"""Figures that only grow, until the server starts anew."""
+"""Figures that only grow, until the server starts anew; where two are to be added, both have to be there."""
 
-_NAMES = frozenset(name for names in (*GAUGES.values(), *COUNTERS.values()) for name in names)
+_NAMES = frozenset(
+    part for names in (*GAUGES.values(), *COUNTERS.values()) for name in names for part in name.split(" + ")
+)
 _FIRST_ONLY = {"tp_rank": "0", "pp_rank": "0", "moe_ep_rank": "0", "priority": ""}
 """Labels by which SGLang repeats what it has said: ranks that share one engine's work, and a total's parts."""
 
@@ -98,10 +104,15 @@ def figures_of(text: str) -> dict[str, float]:
     values = _values(text)
     figures = {}
     for figure, names in (*GAUGES.items(), *COUNTERS.items()):
-        found = next((values[name] for name in names if name in values), None)
+        found = next((parts for name in names if (parts := _found(name, values))), None)
         if found:
             figures[figure] = sum(found) / (len(found) if figure == "kv_used" else 1)
     return figures
+
+
+def _found(name: str, values: Mapping[str, list[float]]) -> list[float]:
+    parts = name.split(" + ")
+    return [value for part in parts for value in values[part]] if all(part in values for part in parts) else []
 
 
 def server_of(text: str) -> str | None:
