@@ -62,6 +62,7 @@ class Prompts:
         self._words = words.column()
         self._width = words.width
         self._leading = 0 if words.ids else 1
+        self._first = words.beginnings()
         # Blocks of a size that four does not divide take fewer tokens from a number, so none straddles two blocks.
         self._lanes = math.gcd(block_tokens, 4)
         self._block = max(block_tokens // self._lanes, 1)
@@ -89,8 +90,12 @@ class Prompts:
         start = ((np.cumsum(sizes) - sizes - first) * lanes + begin) * width
         stop = start + (end - begin) * width
         view = memoryview(made.data)
-        starts = (start + self._leading).tolist()
-        return [bytes(view[a:b]) for a, b in zip(starts, stop.tolist(), strict=True)]
+        spans = zip(start.tolist(), stop.tolist(), strict=True)
+        if not self._first:
+            lead = self._leading
+            return [bytes(view[a + lead : b]) for a, b in spans]
+        open_with = self._first
+        return [open_with[bytes(view[a : a + width])] + bytes(view[a + width : b]) if a < b else b"" for a, b in spans]
 
     def _stretches(
         self, row: Ints, runs: tuple[Ints, NDArray[Any]], first: Ints, last: Ints

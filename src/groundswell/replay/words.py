@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +25,18 @@ class Words(msgspec.Struct, frozen=True):
     ids: bool
     width: int
     table: bytes
+    first: bytes = b""
+    """Those of the words that may begin a text, where not all may: the others are one token only after a space."""
     sure: bool = True
-    """Whether a tokenizer has been asked, or one token each is a guess."""
+    """Whether a tokenizer has been asked; else it is a guess that each is one token."""
 
     def __post_init__(self) -> None:
         if self.width < 2 or not self.table or len(self.table) % self.width:
             raise ValueError(f"a table of {len(self.table)} bytes holds no words of {self.width} bytes each")
         if len(self) > 65_536:
             raise ValueError(f"a table holds up to 65,536 words; this one has {len(self):,}")
+        if len(self.first) % self.width:
+            raise ValueError(f"words that begin a text take {len(self.first)} bytes, at {self.width} each")
 
     def __len__(self) -> int:
         return len(self.table) // self.width
@@ -38,6 +44,13 @@ class Words(msgspec.Struct, frozen=True):
     def column(self) -> NDArray[np.void]:
         """The words as an array, one item of ``width`` bytes each, which shares the table's bytes."""
         return np.frombuffer(self.table, f"V{self.width}")
+
+    def beginnings(self) -> dict[bytes, bytes]:
+        """What a text begins with in place of each word, without its space; nothing where any word may begin one."""
+        some: list[bytes] = np.frombuffer(self.first, f"V{self.width}").tolist()
+        known = set(some)
+        words: list[bytes] = self.column().tolist()
+        return {word: (word if word in known else some[i % len(some)])[1:] for i, word in enumerate(words) if some}
 
     def strings(self) -> list[str]:
         """The words without their space or comma.
@@ -49,7 +62,8 @@ class Words(msgspec.Struct, frozen=True):
         return [word.strip(b" ,").decode() for word in words]
 
 
-def words_of(name: str, words: list[str], *, ids: bool, sure: bool = True) -> Words:
-    """A table of ``words``, all of one length: letters, or the decimals of token ids."""
-    table = "".join(f"{word}," if ids else f" {word}" for word in words)
-    return Words(name, ids, len(table) // max(len(words), 1), table.encode("ascii"), sure)
+def words_of(name: str, words: list[str], *, ids: bool, first: Sequence[str] = (), sure: bool = True) -> Words:
+    """A table of ``words``, all of one length: letters, or the decimals of token ids; ``first`` may begin a text."""
+    form = "{}," if ids else " {}"
+    table, begin = ("".join(form.format(word) for word in some).encode("ascii") for some in (words, first))
+    return Words(name, ids, len(table) // max(len(words), 1), table, begin, sure)
