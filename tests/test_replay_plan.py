@@ -14,8 +14,8 @@ from groundswell import prefix
 from groundswell.errors import DataError
 from groundswell.formats import write
 from groundswell.prefix import runs_of
+from groundswell.replay import _pieces
 from groundswell.replay import plan as plans
-from groundswell.replay import source as sources
 from groundswell.replay.plan import Items, survey
 from groundswell.replay.source import held, opened
 from groundswell.summary import Summary
@@ -30,7 +30,7 @@ DIGEST = "46c7faaea3016eba98ebd6d248cf4c75df65547e404d0606bfaeaa912ac3fbc8"
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Workloads are read whole, or in pieces of seven rows."""
     if request.param:
-        monkeypatch.setattr(sources, "PIECE_ROWS", 7)
+        monkeypatch.setattr(_pieces, "PIECE_ROWS", 7)
     return bool(request.param)
 
 
@@ -101,7 +101,7 @@ def test_the_digest_is_of_what_is_sent_not_of_how_it_is_kept(tmp_path: Path, mon
     runs = runs_of(workload.frame["prefix_blocks"])
     in_runs = Workload(workload.frame.drop("prefix_blocks").with_columns(runs), {})
     digests = {survey(source).digest for source in (held(workload), opened(file), held(in_runs, "other"))}
-    monkeypatch.setattr(sources, "PIECE_ROWS", 7)
+    monkeypatch.setattr(_pieces, "PIECE_ROWS", 7)
     digests |= {survey(source).digest for source in (held(workload), opened(file))}
     assert len(digests) == 1
     assert len(digests.pop()) == 64

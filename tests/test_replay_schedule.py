@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from groundswell.errors import DataError, UsageError
 from groundswell.prefix import with_blocks
+from groundswell.replay import _pieces
 from groundswell.replay import schedule as schedules
 from groundswell.replay import source as sources
 from groundswell.replay.schedule import Schedule
@@ -82,7 +83,7 @@ def frame_of(**columns: Any) -> Workload:
 def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Workloads are read whole, or in pieces of seven rows that are handed out three at a time."""
     if request.param:
-        monkeypatch.setattr(sources, "PIECE_ROWS", 7)
+        monkeypatch.setattr(_pieces, "PIECE_ROWS", 7)
         monkeypatch.setattr(schedules, "BLOCK_ROWS", 3)
     return bool(request.param)
 
@@ -158,7 +159,7 @@ def test_turns_come_out_the_same_however_the_workload_is_cut(rows: list[tuple[in
         output_tokens=[tokens for _, tokens in rows],
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "PIECE_ROWS", each)
+        patch.setattr(_pieces, "PIECE_ROWS", each)
         found = sent(Schedule(held(workload), 2))
     for row, (think_s, last) in reference(workload, thinks=False).items():
         assert found[row]["think_s"] == pytest.approx(think_s, abs=1e-9, nan_ok=True)
