@@ -131,6 +131,7 @@ def _probed(options: Options, words: Words, plan: Plan) -> Probed:
         key=key_of(options.key_env),
         headers=options.headers,
         extra=options.extra,
+        forced=options.forced,
         tls=options.tls,
         turns=options.turns == "closed" and plan.conversations > 0,
     )
