@@ -17,8 +17,10 @@ from certificate import self_signed
 from fault_server import FaultServer
 from groundswell.errors import GroundswellError, UsageError
 from groundswell.replay.probe import FIRST_WORDS, Probed, probe
+from groundswell.replay.vocabulary import vocabulary_of
 from groundswell.replay.wire import Tls
 from groundswell.replay.words import Words, words_of
+from real_servers import Server as Real
 
 LETTERS = "abcdefghijkl"
 WORDS = words_of("common words", [a + b + "at" for a in LETTERS for b in LETTERS], ids=False, sure=False)
@@ -328,3 +330,20 @@ def test_a_count_that_does_not_grow_with_the_prompt_teaches_nothing() -> None:
     found = probed(Server(per_word=0.0), turns=True)
     assert (found.first_overhead, found.turn_overhead) == (0, 0)
     assert "does not grow" in found.notes[0]
+
+
+def test_a_real_server_s_template_is_learned(llama_server: Real) -> None:
+    from tokenizers import Tokenizer
+
+    words = vocabulary_of(str(llama_server.folder), ids=False)
+    encode = Tokenizer.from_file(str(llama_server.folder / "tokenizer.json")).encode
+    prompt = words.table[: 10 * words.width].decode()
+    first = f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+    both = f"{first}{prompt}<|im_end|>\n{first}"
+    first_tokens, both_tokens = (len(encode(text, add_special_tokens=False).ids) for text in (first, both))
+    found = probe(llama_server.url, "openai_chat", words, turns=True)
+    assert (found.server, found.model, found.tokens_per_word) == ("llama.cpp", llama_server.model, 1.0)
+    assert (found.first_overhead, found.turn_overhead) == (first_tokens - 10, both_tokens - first_tokens - 20)
+    assert (found.streams, found.usage, found.counts, found.notes) == (True, True, True, ())
+    plain = probe(llama_server.url, "openai_completions", words)
+    assert (plain.first_overhead, plain.tokens_per_word) == (0, 1.0)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
 from groundswell.replay.scrape import MOST_POINTS, Kept, Scraper
 from groundswell.replay.server_metrics import COUNTERS, GAUGES, figures_of, server_of
+from real_servers import Server
 
 VLLM = """# HELP vllm:num_requests_running Number of requests in model execution batches.
 # TYPE vllm:num_requests_running gauge
@@ -307,3 +311,27 @@ def test_every_figure_has_a_name_for_each_server_or_says_so_by_having_none() -> 
     names = [name for family in (GAUGES, COUNTERS) for alternatives in family.values() for name in alternatives]
     assert all(server_of(f"{name} 1\n") for name in names)
     assert not GAUGES.keys() & COUNTERS.keys()
+
+
+def test_a_real_server_s_counters_are_what_its_replies_said(llama_server: Server) -> None:
+    scraper = Scraper(llama_server.url + "/v1", period_s=0.1)
+    scraper.start(wait_s=10)
+    said = [completion(llama_server, "once upon a time " * repeats) for repeats in (1, 2, 3, 3)]
+    scraper.stop()
+    totals = scraper.totals()
+    assert scraper.server == "llama.cpp"
+    assert totals["prompt_tokens"] == totals["prefix_queries"] == sum(usage["prompt_tokens"] for usage in said)
+    assert totals["output_tokens"] == sum(usage["completion_tokens"] for usage in said) == 4 * 8
+    cached = sum(usage["prompt_tokens_details"]["cached_tokens"] for usage in said)
+    assert totals["prefix_hits"] == totals["prompt_tokens"] - totals["computed_tokens"] == cached > 0
+    assert {"running", "waiting"} <= scraper.latest().keys()
+
+
+def completion(server: Server, prompt: str) -> dict[str, Any]:
+    """What a server says it counted for a prompt and eight tokens."""
+    body = json.dumps({"prompt": prompt, "model": server.model, "max_tokens": 8, "ignore_eos": True}).encode()
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
+    connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+    usage: dict[str, Any] = json.loads(connection.getresponse().read())["usage"]
+    connection.close()
+    return usage
