@@ -1,28 +1,31 @@
-"""The mock in C does what it says, as it is what others are measured against."""
+"""Both mocks, the one in C and the package's own, do what they say, as they are what others are measured against."""
 
 from __future__ import annotations
 
 import json
-import os
 import socket
+import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mock_server import COMPILER, NO_COMPILER, Mock, mock_server
+from groundswell.serve.control import Mock, running_mock
+from mock_server import COMPILER, NO_COMPILER, mock_server
 
-pytestmark = pytest.mark.skipif(COMPILER is None, reason=NO_COMPILER)
-
+MOCKS = {"c": mock_server, "python": running_mock}
 CHAT = "/v1/chat/completions"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Mock]:
-    with mock_server() as mock:
+@pytest.fixture(scope="module", params=MOCKS)
+def running(request: pytest.FixtureRequest) -> Iterator[Mock]:
+    if request.param == "c" and COMPILER is None:
+        pytest.skip(NO_COMPILER)
+    with MOCKS[request.param]() as mock:
         yield mock
 
 
@@ -83,12 +86,21 @@ def test_a_reply_that_is_not_streamed_is_one_body(mock: Mock, gap_s: float) -> N
         ({"prompt": 'a "quoted" \\ backslash\nand a line, "max_tokens": 99'}, 9),
         ({"prompt": "ends with a backslash \\", "temperature": 0.5}, 5),
         ({"messages": [{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]}, 3),
-        ({"messages": [{"content": [{"type": "text", "text": "a b"}, {"image_url": {"url": "x y z"}}]}]}, 2),
+        (
+            {
+                "messages": [
+                    {"content": [{"type": "text", "text": "a b"}, {"type": "i", "image_url": {"url": "x y z"}}]}
+                ]
+            },
+            2,
+        ),
         ({"messages": [], "user": "content"}, 0),
+        ({"messages": [{"content": ""}]}, 0),
     ],
 )
 def test_the_tokens_of_a_prompt_are_its_words_or_ids(mock: Mock, body: dict[str, Any], tokens: int) -> None:
-    reply = json.loads(asked(mock, "/v1/completions", **{"max_tokens": 2} | body))
+    path = "/v1/completions" if "prompt" in body else CHAT
+    reply = json.loads(asked(mock, path, **{"max_tokens": 2} | body))
     assert reply["usage"]["prompt_tokens"] == tokens
     assert mock.log()["prompt_tokens"].tolist() == [tokens]
 
@@ -118,7 +130,7 @@ def request(body: str, head: str = "") -> bytes:
 
 
 def test_requests_come_in_pieces_or_several_at_once(mock: Mock) -> None:
-    stream = 3 * request('{"stream": true, "max_tokens": 2}')
+    stream = 3 * request('{"messages": [], "stream": true, "max_tokens": 2}')
     for size in (1, 7, 100, len(stream)):
         with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
             for at in range(0, len(stream), size):
@@ -132,7 +144,7 @@ def test_requests_come_in_pieces_or_several_at_once(mock: Mock) -> None:
 
 def test_a_reader_that_is_slow_gets_all_of_a_long_reply(mock: Mock) -> None:
     with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
-        link.sendall(request('{"stream": true, "max_tokens": 100000}', "Connection: close\r\n"))
+        link.sendall(request('{"messages": [], "stream": true, "max_tokens": 100000}', "Connection: close\r\n"))
         time.sleep(0.1)  # its buffers are full by now
         got = b"".join(iter(lambda: link.recv(1 << 20), b""))
     assert got.count(b" word") == 100_000
@@ -142,7 +154,7 @@ def test_a_reader_that_is_slow_gets_all_of_a_long_reply(mock: Mock) -> None:
 def test_a_client_that_hangs_up_is_forgotten(mock: Mock) -> None:
     mock.set(ttft_s=0.05, gap_s=0.001, tokens=100)
     with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
-        link.sendall(request('{"stream": true}'))
+        link.sendall(request('{"messages": [], "stream": true}'))
         while not mock.log()["first_ns"].any():
             time.sleep(0.01)
     time.sleep(0.2)
@@ -163,7 +175,7 @@ def test_it_stands_still_when_told(mock: Mock) -> None:
 def test_what_was_logged_can_be_forgotten_while_replies_are_open(mock: Mock) -> None:
     mock.set(ttft_s=0.2, tokens=1, marks=True)
     with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
-        link.sendall(request('{"stream": true}'))
+        link.sendall(request('{"messages": [], "stream": true}'))
         while not mock.log().size:
             time.sleep(0.01)
         mock.clear()
@@ -175,22 +187,41 @@ def test_its_counters_are_exact(mock: Mock) -> None:
     def counted() -> dict[str, int]:
         with urllib.request.urlopen(f"{mock.url}/metrics", timeout=30) as reply:  # noqa: S310
             lines = [line.split() for line in reply.read().decode().splitlines() if not line.startswith("#")]
-        return {name: int(value) for name, value in lines}
+        return {name.split("{")[0].removeprefix("vllm:"): int(value) for name, value in lines}
 
     before = counted()
     for tokens in (1, 2, 3):
         asked(mock, CHAT, messages=said("four words are here"), max_tokens=tokens, stream=True)
     grown = {name: value - before[name] for name, value in counted().items()}
+    assert grown.pop("num_requests_waiting", 0) == 0  # the one in C does not tell
     assert grown == {
-        "vllm:num_requests_running": 0,
-        "vllm:prompt_tokens_total": 12,
-        "vllm:generation_tokens_total": 6,
-        "vllm:request_success_total": 3,
+        "num_requests_running": 0,
+        "prompt_tokens_total": 12,
+        "generation_tokens_total": 6,
+        "request_success_total": 3,
     }
 
 
-def test_it_is_gone_afterwards() -> None:
-    with mock_server() as mock:
-        os.kill(mock.pid, 0)
-    with pytest.raises(ProcessLookupError):
-        os.kill(mock.pid, 0)
+@pytest.mark.parametrize("name", MOCKS)
+def test_it_ends_when_nobody_holds_its_standard_input(name: str) -> None:
+    if name == "c" and COMPILER is None:
+        pytest.skip(NO_COMPILER)
+    with MOCKS[name]() as mock:
+        command = Path(f"/proc/{mock.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().strip().isdigit()
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
+def test_both_say_the_same(mock: Mock) -> None:
+    """What a client reads does not tell which of them it was, but for the names in it."""
+    usage = {"include_usage": True}
+    asks: dict[str, Any] = {"max_tokens": 3, "stream": True, "stream_options": usage}
+    with running_mock() as other:
+        for path, more in ((CHAT, {"messages": said("a b")}), ("/v1/completions", {"prompt": [1, 2]})):
+            for body in (asks | more, {"max_tokens": 3} | more):
+                assert asked(mock, path, **body) == asked(other, path, **body)
