@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import uvloop
 
 from groundswell.errors import GroundswellError
+from groundswell.serve.body import MOST_TOKENS
 from groundswell.serve.pace import Fixed
 from groundswell.serve.reply import failure, page
 from groundswell.serve.server import Server
@@ -76,7 +77,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0 is any that is free (0)")
     parser.add_argument("--ttft-ms", type=_at_least_0, default=200.0, help="from a request to its first token (200)")
     parser.add_argument("--gap-ms", type=_at_least_0, default=20.0, help="from a token to the next (20)")
-    parser.add_argument("--tokens", type=int, default=0, help="of each reply; 0 is what each request asks for (0)")
+    parser.add_argument("--tokens", type=_tokens, default=0, help="of each reply; 0 is what each request asks for (0)")
     parser.add_argument("--model", default="mock", help="the name of its model (mock)")
     parser.add_argument("--marks", action="store_true", help="keep the time of every token")
     return parser.parse_args(arguments)
@@ -86,6 +87,13 @@ def _at_least_0(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is no time of 0 or more")
+    return value
+
+
+def _tokens(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= MOST_TOKENS:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 to {MOST_TOKENS}")
     return value
 
 
