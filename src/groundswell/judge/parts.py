@@ -47,7 +47,7 @@ def by_input(results: Results, latencies: Mapping[str, Floats], kept: Bools | No
     bins, group = np.unique(-(-power // step), return_inverse=True)
     low = [2 ** (int(b - 1) * step) + 1 if b else 0 for b in bins]
     high = [2 ** (int(b) * step) for b in bins]
-    names = [f"{a:,}–{b:,}" for a, b in zip(low, high, strict=True)]
+    names = [f"≤ {most:,}" for most in high]
     return _parts(results, latencies, kept, group, names, (low, high))
 
 

@@ -25,8 +25,8 @@ def describe(found: Judgement, width: int = 80, clients: int = _CLIENTS) -> str:
         _verdict(found, width),
         _latencies(found, width),
         _rates(found, width),
-        _parts("client", found.clients, clients),
-        _parts("prompt tokens", found.input_lengths, len(found.input_lengths)),
+        _parts("client", found.clients, clients, width),
+        _parts("prompt", found.input_lengths, len(found.input_lengths), width),
         _errors(found, width),
         [line for note in found.notes for line in _wrapped(f"note: {note}", width)],
     ]
@@ -60,8 +60,8 @@ def _verdict(found: Judgement, width: int) -> Iterator[str]:
             if clause.why:
                 yield from _wrapped(f"{clause.text} {_HELD[clause.held]}: {clause.why}", width)
         yield from _wrapped(
-            f"{_share(found.attainment)} of requests keep every bound: goodput "
-            f"{_plain_interval(found.rates.goodput_per_s)} requests/s.",
+            f"{_share(found.attainment)} of requests keep every bound themselves. Goodput, requests/s: "
+            f"{_plain_interval(found.rates.goodput_per_s)}.",
             width,
         )
 
@@ -74,7 +74,7 @@ def _clause(held: ClauseHeld) -> tuple[str, ...]:
     return (
         MARKS[held.held],
         held.text,
-        f"{_figure(held.figure.value * scale)} {unit}".replace("– " + unit, "–"),
+        _figure(held.figure.value * scale) + (f" {unit}" if np.isfinite(held.figure.value) else ""),
         _interval(held.figure, scale),
         _percent(held.share.value),
     )
@@ -125,24 +125,28 @@ def _rates(found: Judgement, width: int) -> Iterator[str]:
         yield from _wrapped(f"the server's counters: {totals}.", width)
 
 
-def _parts(what: str, parts: Sequence[Part], most: int) -> Iterator[str]:
+def _parts(what: str, parts: Sequence[Part], most: int, width: int) -> Iterator[str]:
     if len(parts) < 2:
         return
     kept = any(np.isfinite(part.attainment) for part in parts)
     head = (what, "requests", "failed", "in", "out", "ttft p50", "p99", "tpot p50", "p99", *(["SLO"] if kept else []))
     rows = [_part(part, kept) for part in parts[:most]]
-    yield from _table(head, rows, {0})
+    room = width - sum(2 + max(len(row[i]) for row in [head, *rows]) for i in range(1, len(head)))
+    shown = [(_cut(row[0], max(room, len(what), 8)), *row[1:]) for row in rows]
+    yield from _table(head, shown, {0})
     if len(parts) > most:
-        rest = parts[most:]
-        yield f"… and {sum(part.requests for part in rest):,} requests of others"
+        yield f"… and {sum(part.requests for part in parts[most:]):,} requests of others"
+
+
+def _cut(name: str, size: int) -> str:
+    return name if len(name) <= size else name[: size - 1] + "…"
 
 
 def _part(part: Part, kept: bool) -> tuple[str, ...]:
-    name = plain(part.name)
     cells = (
-        name if len(name) <= 18 else name[:17] + "…",
+        plain(part.name),
         show_count(part.requests),
-        show_count(part.failed) if part.failed else "",
+        show_count(part.failed),
         _count(part.input_tokens),
         _count(part.output_tokens),
         *(_time(x) for x in (part.ttft_p50, part.ttft_p99, part.tpot_p50, part.tpot_p99)),
@@ -154,12 +158,14 @@ def _errors(found: Judgement, width: int) -> Iterator[str]:
     for error in found.errors:
         yield from _wrapped(_error(error), width)
         for text in error.examples:
-            yield from textwrap.wrap(plain(text), width, initial_indent="  “", subsequent_indent="   ", max_lines=3)
+            yield from textwrap.wrap(
+                f"“{plain(text)}”", width, initial_indent="  ", subsequent_indent="   ", max_lines=3
+            )
 
 
 def _error(error: ErrorKind) -> str:
     statuses = ", ".join(f"{status}: {count:,}" for status, count in error.statuses)
-    return f"{error.count:,} failed ({error.share:.2g} of all): {error.kind}" + (f" ({statuses})" if statuses else "")
+    return f"{error.count:,} failed ({_percent(error.share)}): {error.kind}" + (f" ({statuses})" if statuses else "")
 
 
 def plain(text: str) -> str:
@@ -197,12 +203,12 @@ def _figure(value: float) -> str:
         return "–"
     if np.isinf(value):
         return "∞"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 99.95 or value == 0 else f"{value:#.3g}"
 
 
 def _interval(figure: Estimate, scale: float) -> str:
     low, high = figure.low, figure.high
-    if np.isnan(low) and np.isnan(high):
+    if (np.isnan(low) and np.isnan(high)) or np.isinf(low):
         return ""
     return f"{'' if np.isnan(low) else _figure(low * scale)}–{'' if np.isnan(high) else _figure(high * scale)}"
 
@@ -216,15 +222,13 @@ def _percent(share: float) -> str:
     """A share without being rounded to all or nothing.
 
     >>> _percent(1.0), _percent(0.99996), _percent(0.5)
-    ('100 %', '99.996 %', '50 %')
+    ('100 %', '99.996 %', '50.0 %')
     """
     if np.isnan(share):
         return "–"
     missing = min(share, 1.0 - share) * 100
-    if missing == 0:
-        return f"{share * 100:.0f} %"
-    digits = 0 if missing >= 10 else 1 if missing >= 1 else min(1 - int(np.floor(np.log10(missing))) + 0, 6)
-    return f"{share * 100:.{digits}f}".rstrip("0").rstrip(".") + " %" if digits else f"{share * 100:.0f} %"
+    digits = 0 if missing <= 0 else min(max(1 - int(np.floor(np.log10(missing))), 1), 6)
+    return f"{share * 100:.{digits}f}".rstrip("0" if missing < 1 and digits else "").rstrip(".") + " %"
 
 
 def _share(figure: Estimate) -> str:
