@@ -22,6 +22,8 @@ from groundswell.prefix import with_blocks
 from groundswell.replay import _pieces
 from groundswell.replay import schedule as schedules
 from groundswell.replay import source as sources
+from groundswell.replay._columns import Columns
+from groundswell.replay._turns import Open
 from groundswell.replay.schedule import Schedule
 from groundswell.replay.source import Source, held, opened
 from groundswell.replay.wire import ALONE, Batch, column
@@ -167,6 +169,17 @@ def test_turns_come_out_the_same_however_the_workload_is_cut(rows: list[tuple[in
         assert (found[row]["talk"] == ALONE) == (rows[row][0] is None)
 
 
+def test_only_conversations_that_go_on_are_remembered() -> None:
+    workload = talking()
+    last = np.array([last for _, last in reference(workload, thinks=True).values()])
+    open_talks = Open()
+    block = Columns.of(workload.frame.with_row_index("row"), "workload")
+    open_talks.think_s(block, last)
+    assert open_talks.talk.size == 0
+    open_talks.think_s(block, np.zeros(len(workload), np.bool_))
+    assert open_talks.talk.size == workload.frame["conversation"].drop_nulls().n_unique()
+
+
 def test_open_turns_wait_for_nothing() -> None:
     closed, opened_ = (sent(Schedule(held(talking()), 2, turns)) for turns in ("closed", "open"))
     assert alike(closed, opened_, but=("think_s",))
@@ -273,7 +286,7 @@ def test_skipping_may_end_before_the_workload() -> None:
 def test_only_a_stretch_of_time_is_sent(pieces: bool) -> None:
     workload = talking()
     arrival_s = workload.arrival_s
-    from_s, until_s = float(arrival_s[10]), float(arrival_s[70])
+    from_s, until_s = float(arrival_s[13]), float(arrival_s[70])  # 13 ends a piece
     found = sent(Schedule(held(workload), 2, from_s=from_s, until_s=until_s))
     assert sorted(found) == np.flatnonzero((arrival_s >= from_s) & (arrival_s < until_s)).tolist()
     part = Workload(workload.frame.filter(pl.col("arrival_s").is_between(from_s, until_s, closed="left")))
@@ -358,6 +371,45 @@ def test_rows_out_of_order_are_sorted_first(tmp_path: Path) -> None:
         names = pl.concat(source.named())["client"].cast(pl.String).to_list()
     assert inputs == workload.input_tokens.tolist()
     assert names == workload.frame["client"].cast(pl.String).to_list()
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_long_trace_that_turns_out_to_be_out_of_order_is_sorted_from_its_begin(tmp_path: Path) -> None:
+    order = [*range(40), *range(60, 100), *range(40, 60)]
+    lines = [f"{i},c{i % 7},{i},{i}\n" for i in order]
+    file = tmp_path / "t.csv"
+    file.write_text("arrival_s,client,input_tokens,output_tokens\n" + "".join(lines))
+    with opened(file) as source:
+        frame = pl.concat(source.named())
+    assert frame["input_tokens"].to_list() == list(range(100))
+    assert frame["client"].cast(pl.String).to_list() == [f"c{i % 7}" for i in range(100)]
+
+
+@pytest.mark.parametrize("order", [[*range(28), *range(40, 50), *range(28, 40)], [*range(28, 56), *range(28)]])
+def test_a_file_whose_parts_are_in_order_and_the_whole_is_not_is_sorted(
+    order: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_pieces, "PIECE_ROWS", 7)  # order is looked at in 28 rows at a time
+    file = tmp_path / "t.parquet"
+    frame_of(arrival_s=[float(i) for i in order], input_tokens=order).write(file)
+    with opened(file) as source:
+        assert pl.concat(source.named())["input_tokens"].to_list() == sorted(order)
+
+
+def test_times_before_the_begin_are_moved(tmp_path: Path) -> None:
+    file = tmp_path / "t.parquet"
+    frame_of(arrival_s=[-5.0, 1.0]).write(file)
+    assert [told["due_s"] for told in whole(opened(file)).values()] == [0.0, 6.0]
+
+
+def test_an_empty_entry_in_a_long_list_is_named_with_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pieces, "CUT_ROWS", 100)
+    lists: list[list[int | None]] = [list(range(90)) for _ in range(1000)]
+    lists[777][5] = None
+    file = tmp_path / "t.parquet"
+    frame_of(arrival_s=np.arange(1000) * 1.0, prefix_blocks=lists).write(file)
+    with pytest.raises(DataError, match=r"'prefix_blocks' has an empty entry in row 777$"):
+        opened(file)
 
 
 def test_long_blocks_in_a_file_become_runs(tmp_path: Path) -> None:
