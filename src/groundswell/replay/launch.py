@@ -193,7 +193,7 @@ def _go(
 def workers_for(plan: Plan) -> int:
     """How many workers the peak of a workload asks for."""
     wanted = max(plan.peak_rate_per_s / REQUESTS_PER_WORKER, plan.peak_output_tokens_per_s / EVENTS_PER_WORKER)
-    return max(min(int(np.ceil(wanted)), os.cpu_count() or 1), 1)
+    return max(min(int(np.ceil(np.nan_to_num(wanted))), os.cpu_count() or 1), 1)
 
 
 def _setups(
@@ -221,7 +221,7 @@ def _setups(
             audio_tokens_per_s=options.audio_tokens_per_s,
             timeout_s=options.timeout_s,
             most_open=-(-options.most_open // count),
-            warm_connections=min(int(plan.peak_rate_per_s / count) + 2, 64),
+            warm_connections=min(int(np.nan_to_num(plan.peak_rate_per_s / count)) + 2, 64),
             from_s=cut_s,
             quick_ack=options.quick_ack,
             event_times=options.event_times,

@@ -89,7 +89,9 @@ class Maker:
         fresh = FRESH if self.carries and row.think_ns is not None and not earlier else 0
         think_ns = -1 if row.think_ns is None else row.think_ns
         digest = hashlib.sha256(_ROW.pack(row.row, row.due_ns, think_ns, row.input_tokens, row.output_tokens))
-        digest.update(b"" if earlier else body)  # what a server answered is nothing that we made
+        digest.update(message)
+        if not earlier:  # what a server answered is nothing that we made
+            digest.update(body)
         return Made(
             request(self._head, body),
             pieces if self.carries and talk is not None and not row.last else [],
