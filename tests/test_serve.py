@@ -246,6 +246,17 @@ def test_what_is_no_request_is_refused_and_hung_up_on(server: Server, sent: byte
     assert talk(server, sent).startswith(b"HTTP/1.1 %d" % status)
 
 
+def test_requests_that_come_at_once_are_answered_in_their_order(server: Server) -> None:
+    asks = []
+    for tokens in range(1, 90):
+        body = b'{"messages": [], "max_tokens": %d}' % tokens
+        asks += [b"POST %b HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (CHAT.encode(), len(body), body)]
+    asks += [b"GET /health HTTP/1.1\r\n\r\n"] * 10 + [b"GET /health HTTP/1.0\r\n\r\n"]
+    heads = talk(server, b"".join(asks)).split(b"HTTP/1.1 200 OK\r\n")
+    assert len(heads) == 1 + len(asks)
+    assert [head.count(b" word") for head in heads[1:]] == [*range(1, 90), *[0] * 11]
+
+
 def test_a_body_and_a_queue_have_a_bound(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "MOST_BODY_BYTES", 20)
     assert talk(server, b"POST / HTTP/1.1\r\nContent-Length: 30\r\n\r\n" + b"x" * 30).startswith(b"HTTP/1.1 413")

@@ -60,7 +60,7 @@ class Connection:
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._waiting: deque[Request] = deque()
         self._rest = bytearray()  # what the kernel did not take yet
-        self._busy = self._last = False
+        self._busy = self._last = self._going_on = False
         self._arrival_ns = 0
         link.setblocking(False)
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -109,9 +109,13 @@ class Connection:
         self._gone(self)
 
     def _go_on(self) -> None:
+        if self._going_on:  # a reply that was there at once: the loop below takes the next request
+            return
+        self._going_on = True
         while self._waiting and not self._busy and self.is_open and not self._last:
             self._busy = True
             self._begin(self, self._waiting.popleft())
+        self._going_on = False
 
     def _readable(self) -> None:
         self._arrival_ns = now_ns()
