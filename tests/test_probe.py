@@ -200,6 +200,16 @@ def test_a_refused_field_comes_with_how_to_leave_it_out() -> None:
     assert probed(server, extra={"min_tokens": None}).first_overhead == 9
     assert probed(Server(refuses="ignore_eos"), forced=False).first_overhead == 9
 
+    class Strict(Server):
+        def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+            unknown = {"ignore_eos", "min_tokens"} & body.keys()
+            return (422, {"detail": f"Unexpected fields: {unknown}"}) if unknown else super().post(path, body)
+
+    with pytest.raises(GroundswellError) as fault:
+        probed(Strict())
+    asked = str(fault.value).partition("--extra-body '")[2].partition("'")[0]
+    assert probed(Strict(), extra=json.loads(asked)).first_overhead == 9
+
 
 def test_a_template_that_takes_no_conversation_is_no_error() -> None:
     found = probed(Server(conversations=False), turns=True)

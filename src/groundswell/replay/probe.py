@@ -8,6 +8,7 @@ prompts of known numbers of words.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -197,8 +198,8 @@ class _Counting:
         return _Counted(reply.prompt_tokens, streams)
 
     def _explained(self, refusal: _RefusedError) -> GroundswellError:
-        named = next((name for name in ("min_tokens", "ignore_eos") if name in refusal.message), None)
-        hint = f"""; --extra-body '{{"{named}": null}}' leaves it out""" if named else ""
+        named = {name: None for name in ("ignore_eos", "min_tokens") if name in refusal.message}
+        hint = f"; --extra-body '{json.dumps(named)}' leaves out what it does not know" if named else ""
         return refused(self._url, self._target.path, refusal.status, refusal.message, hint=hint)
 
 
