@@ -33,6 +33,9 @@ _ROUND_SECONDS = [10.0**k for k in range(-9, 1)] + [10, 60, 600, 3600, 36_000, 8
 _MORE_SECONDS = [float(f"{m}e{k}") for k in range(-9, 0) for m in (1, 2, 5)]
 _MORE_SECONDS += [1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 18_000, 36_000, 86_400, 172_800, 432_000]
 _MORE_SECONDS += [864_000, 1_728_000, 4_320_000, 8_640_000]
+_MOST_SECONDS = [float(f"{m}e{k}") for k in range(-9, 0) for m in (1, 1.5, 2, 2.5, 3, 4, 5, 7)]
+_MOST_SECONDS += [size * m for size in (1, 60, 3600) for m in (1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 40)]
+_MOST_SECONDS += [86_400 * m for m in (1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)]
 YEAR_3000_S = 32_503_680_000.0
 _ALL = 99
 """Vega drops every other tick when there are more than this, of those it was given too."""
@@ -139,7 +142,7 @@ def share(title: str, log: bool = False, whole: bool = False) -> Axis:
 
 def seconds(title: str) -> Axis:
     """Durations, on a logarithmic scale."""
-    return Axis(title, words.duration, log=True, label=_SECONDS, ticks=(_ROUND_SECONDS, _MORE_SECONDS, _MORE_SECONDS))
+    return Axis(title, words.duration, log=True, label=_SECONDS, ticks=(_ROUND_SECONDS, _MORE_SECONDS, _MOST_SECONDS))
 
 
 def lag(title: str, longest_s: float) -> Axis:

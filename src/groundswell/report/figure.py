@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,13 +36,23 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell with a second line in small."""
+
+    text: str
+    small: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A small table: the first column names the row."""
 
     title: str
     head: Sequence[str]
-    rows: Sequence[Sequence[str | Verdict]]
+    rows: Sequence[Sequence[str | Verdict | Cell]]
     note: str = ""
+    prose: Collection[int] = ()
+    """The columns that hold text, in as many lines as it takes."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,8 @@ class Section:
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
     missing: str = ""
+    stacked: bool = False
+    """Whether its figures stand below one another on the widest screen, too: they have the same x axis."""
 
 
 @dataclass

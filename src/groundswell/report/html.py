@@ -16,20 +16,20 @@ from importlib.resources import files
 
 from groundswell._version import __version__
 from groundswell.report import palette
-from groundswell.report.figure import Fact, Figure, Section, Table, Verdict
+from groundswell.report.figure import Cell, Fact, Figure, Section, Table, Verdict
 
 WIDE_TABLE = 5
 """A table of at least so many columns becomes a list of rows on a phone."""
 
 
-def page(title: str, summary_html: str, sections: Sequence[Section]) -> str:
+def page(title: str, summary_html: str, sections: Sequence[Section], missing_title: str = "Not in this trace") -> str:
     """A whole page: ``summary_html`` on top, which is HTML, then the sections; those that are missing in one list."""
     there = [section for section in sections if not section.missing]
     missing = [section for section in sections if section.missing]
     scripts = (
         [_library(), _resource("page.js")] if any(section.figures for section in there) else [_resource("page.js")]
     )
-    body = "\n".join([*map(_section, there), _missing(missing)])
+    body = "\n".join([*map(_section, there), _missing(missing, missing_title)])
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -64,7 +64,9 @@ double-click to go back.</span></footer>
 
 def table(given: Table) -> str:
     """A table on a card."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in given.head)
+    head = "".join(
+        f'<th{_prose(i in given.prose)} scope="col">{escape(name)}</th>' for i, name in enumerate(given.head)
+    )
     rows = "".join(_row(given, row) for row in given.rows)
     note = f"<p>{escape(given.note)}</p>" if given.note else ""
     wide = " wide" if len(given.head) >= WIDE_TABLE else ""
@@ -97,7 +99,7 @@ def _section(section: Section) -> str:
         f'<section id="{section.key}" aria-labelledby="{section.key}-title">'
         f'<h2 id="{section.key}-title">{escape(section.title)}</h2><p>{escape(section.lead)}</p>'
         + (f'<dl class="facts">{rows}</dl>' if rows else "")
-        + (f'<div class="figures">{figures}</div>' if figures else "")
+        + (f'<div class="figures{" stacked" if section.stacked else ""}">{figures}</div>' if figures else "")
         + (f'<div class="tables">{tables}</div>' if tables else "")
         + "</section>"
     )
@@ -117,11 +119,11 @@ def _figure(figure: Figure) -> str:
     )
 
 
-def _missing(sections: Sequence[Section]) -> str:
+def _missing(sections: Sequence[Section], title: str) -> str:
     if not sections:
         return ""
     items = "".join(f"<li><b>{escape(section.title)}</b>: {escape(section.missing)}.</li>" for section in sections)
-    return f'<div class="missing"><h2>Not in this trace</h2><ul>{items}</ul></div>'
+    return f'<div class="missing"><h2>{escape(title)}</h2><ul>{items}</ul></div>'
 
 
 def _links(sections: Sequence[Section]) -> str:
@@ -133,14 +135,24 @@ def verdict_cell(given: Verdict) -> str:
     return f'<td class="verdict {given.kind}"><span aria-hidden="true">{given.symbol}</span>{escape(given.text)}</td>'
 
 
-def _row(given: Table, row: Sequence[str | Verdict]) -> str:
+def _row(given: Table, row: Sequence[str | Verdict | Cell]) -> str:
     first, *rest = row
     assert isinstance(first, str)  # noqa: S101 (the first column names the row)
     cells = "".join(
-        verdict_cell(cell) if isinstance(cell, Verdict) else f'<td data-label="{escape(label)}">{escape(cell)}</td>'
-        for label, cell in zip(given.head[1:], rest, strict=True)
+        verdict_cell(cell) if isinstance(cell, Verdict) else _cell(label, cell, i in given.prose)
+        for i, (label, cell) in enumerate(zip(given.head[1:], rest, strict=True), 1)
     )
     return f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
+
+
+def _cell(label: str, cell: str | Cell, prose: bool) -> str:
+    text, small = (cell.text, cell.small) if isinstance(cell, Cell) else (cell, "")
+    below = f"<small>{escape(small)}</small>" if small else ""
+    return f'<td{_prose(prose)} data-label="{escape(label)}">{escape(text)}{below}</td>'
+
+
+def _prose(prose: bool) -> str:
+    return ' class="prose"' if prose else ""
 
 
 def _colours() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 
 from groundswell.stats.estimate import Estimate
 from groundswell.units import show_count, show_duration
@@ -123,3 +124,14 @@ def labels(names: Sequence[str], most: int = 28) -> list[str]:
         given[name] = given.get(name, 0) + 1
         out.append(name if given[name] == 1 else f"{name} ({given[name]})")
     return out
+
+
+def ends(paths: Sequence[str]) -> list[str]:
+    """Files by the ends of their paths, as much of them as tells them apart.
+
+    >>> ends(["/a/b/t.csv", "/a/c/t.csv"]), ends(["/a/one.csv", "/b/two.csv"])
+    (['b/t.csv', 'c/t.csv'], ['one.csv', 'two.csv'])
+    """
+    parts = [PurePath(path).parts[-12:] for path in paths]
+    needed = next((k for k in range(1, 12) if len({part[-k:] for part in parts}) == len(parts)), 12)
+    return ["/".join(part[-needed:]) for part in parts]

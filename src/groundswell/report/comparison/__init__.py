@@ -45,9 +45,7 @@ def title(comparison: Comparison) -> str:
 
 def names(comparison: Comparison) -> list[str]:
     """The reference and the candidates by the ends of their paths, as much of them as tells the candidates apart."""
-    paths = [PurePath(c.name).parts[-12:] for c in comparison.candidates]
-    needed = next((k for k in range(1, 12) if len({parts[-k:] for parts in paths}) == len(paths)), 12)
-    ends = ["/".join(parts[-needed:]) for parts in paths]
+    ends = words.ends([candidate.name for candidate in comparison.candidates])
     reference = words.short(PurePath(comparison.reference).name or comparison.reference, 60)
     return [reference, *words.labels([REFERENCE, *ends], 40)[1:]]
 

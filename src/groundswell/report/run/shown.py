@@ -1,0 +1,75 @@
+"""A run as the page shows it: its name, what came of it, and the judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from groundswell.characterize.figures import Series
+from groundswell.report import words
+from groundswell.report.run import summaries
+from groundswell.stats.fits import Floats
+
+if TYPE_CHECKING:
+    from groundswell.judge.figures import Judgement
+    from groundswell.results import Results
+
+MOST_NAME = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One run of a page."""
+
+    name: str
+    results: Results
+    judgement: Judgement
+
+    @cached_property
+    def span_s(self) -> float:
+        """From the run's start to the last of what is known of it."""
+        over_time, at = self.judgement.over_time, self.metric("at_s")
+        ends = [self.judgement.window.span_s, *(over_time.at_s[-1:] + over_time.width_s), *at[-1:]]
+        return float(max(*ends, 1e-3))
+
+    @property
+    def width_s(self) -> float:
+        """The length of the stretches of charts whose figures come from rows or the server's metrics."""
+        return summaries.width_s(self.span_s)
+
+    def metric(self, name: str) -> Floats:
+        """One of the server's metrics, a value a reading; empty where there is none, or none that can be meant."""
+        given = self.results.series.get(name)
+        numbers = isinstance(given, list) and all(value is None or _is_number(value) for value in given)
+        value = np.array(given if numbers else [], np.float64)
+        return value if name == "at_s" or value.size == self.metric("at_s").size else np.empty(0)
+
+    def over_time(self, name: str) -> Series:
+        """One of the judgement's figures over time; what is infinite is nan."""
+        over_time = self.judgement.over_time
+        value = np.asarray(getattr(over_time, name), np.float64)
+        return Series(over_time.width_s, over_time.at_s, np.where(np.isfinite(value), value, np.nan))
+
+    def never(self, name: str) -> Floats:
+        """The middles of the stretches in which one of the judgement's latencies over time is infinite."""
+        over_time = self.judgement.over_time
+        return np.asarray(over_time.at_s[np.isposinf(getattr(over_time, name))] + over_time.width_s / 2)
+
+    def per_s(self, name: str) -> Series:
+        """One of the judgement's counts over time, a second."""
+        counted = self.over_time(name)
+        return Series(counted.width_s, counted.start_s, counted.value / counted.width_s)
+
+
+def names(paths: Sequence[Path]) -> list[str]:
+    """The files by the ends of their paths, as much of them as tells them apart."""
+    return words.labels(words.ends([str(path) for path in paths]), MOST_NAME)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
