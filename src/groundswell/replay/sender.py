@@ -20,7 +20,7 @@ from groundswell.replay.transport import Call, Endpoint, Pool, tls_context
 from groundswell.replay.wire import ALONE, Batch, Setup
 
 AHEAD_NS = 250_000_000
-"""Requests are made so long before they are due."""
+"""Requests are made at most so long before they are due, and at least half of it: many at a time cost less each."""
 _SLICE_ROWS, _SLICE_TOKENS = 32, 16_384  # are made at a time, in between which others are sent
 _UNPACK_ROWS = 256
 _FAR_NS = 2**62
@@ -72,6 +72,7 @@ class Sender:
         self._sent = self._ended = self._failed = self._lately = self._spare = 0
         self._alarm = clock.Alarm(loop, self._ring)
         self._working = False
+        self._horizon_ns = AHEAD_NS
 
     async def warm(self) -> None:
         """Open connections ahead of the run."""
@@ -183,7 +184,7 @@ class Sender:
 
     def _plan(self, due_ns: int, row: Row, talk: Talk | None) -> None:
         heappush(self._planned, (due_ns, row.row, row, talk))
-        if due_ns - AHEAD_NS <= self.now_ns():
+        if due_ns - AHEAD_NS // 2 <= self.now_ns():
             self._work_soon()
 
     def _work_soon(self) -> None:
@@ -196,23 +197,26 @@ class Sender:
         self._working = False
         if self._stopping:
             return
-        horizon_ns = self.now_ns() + AHEAD_NS
-        if self._planned and self._planned[0][0] <= horizon_ns:
-            self._make(horizon_ns)
+        now_ns = self.now_ns()
+        if self._is_planned_by(now_ns + AHEAD_NS // 2):
+            self._horizon_ns = now_ns + AHEAD_NS
+        if self._is_planned_by(self._horizon_ns):
+            self._make()
         elif self._received:
             self._unpack()
         self.send_due(clock.now_ns())
         self._set_alarm()
-        if self._received or (self._planned and self._planned[0][0] <= horizon_ns):
+        if self._received or self._is_planned_by(self._horizon_ns):
             self._work_soon()
 
-    def _make(self, horizon_ns: int) -> None:
+    def _is_planned_by(self, at_ns: int) -> bool:
+        return bool(self._planned) and self._planned[0][0] <= at_ns
+
+    def _make(self) -> None:
         """The next few requests."""
         slice_: list[tuple[int, Row, Talk | None]] = []
         tokens = 0
-        while self._planned and len(slice_) < _SLICE_ROWS and tokens < _SLICE_TOKENS:
-            if self._planned[0][0] > horizon_ns:
-                break
+        while self._is_planned_by(self._horizon_ns) and len(slice_) < _SLICE_ROWS and tokens < _SLICE_TOKENS:
             due_ns, _, row, talk = heappop(self._planned)
             slice_.append((due_ns, row, talk))
             tokens += row.input_tokens
