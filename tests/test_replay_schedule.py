@@ -374,7 +374,10 @@ def test_rows_out_of_order_are_sorted_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_pieces")
-def test_a_long_trace_that_turns_out_to_be_out_of_order_is_sorted_from_its_begin(tmp_path: Path) -> None:
+def test_a_long_trace_that_turns_out_to_be_out_of_order_is_sorted_from_its_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_pieces, "PIECE_ROWS", 7)
     order = [*range(40), *range(60, 100), *range(40, 60)]
     lines = [f"{i},c{i % 7},{i},{i}\n" for i in order]
     file = tmp_path / "t.csv"
@@ -402,13 +405,14 @@ def test_times_before_the_begin_are_moved(tmp_path: Path) -> None:
     assert [told["due_s"] for told in whole(opened(file)).values()] == [0.0, 6.0]
 
 
-def test_an_empty_entry_in_a_long_list_is_named_with_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pieces, "CUT_ROWS", 100)
-    lists: list[list[int | None]] = [list(range(90)) for _ in range(1000)]
-    lists[777][5] = None
+def test_an_empty_entry_in_a_long_list_is_named_with_its_row(tmp_path: Path) -> None:
+    row, n = 30_000, 40_000
+    lists = pl.select(pl.int_ranges(0, pl.repeat(40, n))).to_series()
+    lists = pl.concat([lists[:row], pl.Series([[1, None]], dtype=lists.dtype), lists[row + 1 :]])
+    frame = frame_of(arrival_s=np.arange(n) * 1.0).frame.with_columns(lists.alias("prefix_blocks"))
     file = tmp_path / "t.parquet"
-    frame_of(arrival_s=np.arange(1000) * 1.0, prefix_blocks=lists).write(file)
-    with pytest.raises(DataError, match=r"'prefix_blocks' has an empty entry in row 777$"):
+    Workload(frame).write(file)
+    with pytest.raises(DataError, match=rf"'prefix_blocks' has an empty entry in row {row}$"):
         opened(file)
 
 
