@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ def mixed(word: Numbers, spare: Numbers | None = None) -> Numbers:
     return word
 
 
+@cache
 def key_of(seed: int, purpose: str) -> int:
     """The key of the stream of numbers that belongs to a seed and a purpose (:func:`groundswell.chance.stream_key`)."""
     return int.from_bytes(hashlib.blake2b(f"{seed}\x1f{purpose}".encode(), digest_size=8).digest(), "little")
@@ -52,10 +54,21 @@ def numbers_at(key: int, index: NDArray[Any]) -> Numbers:
     return mixed(steps + np.uint64((key + _GOLDEN) & _ALL))
 
 
+def item_number(seed: int, row: int, item: int) -> int:
+    """A number of 64 bits that tells an image or a sound from every other of the same seed.
+
+    It is :func:`numbers_at` a place that belongs to the row's item alone, of up to 65,536 to a row.
+    """
+    word = key_of(seed, "items") + (row * 2**16 + item + 1) * _GOLDEN & _ALL
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 & _ALL
+    word = (word ^ word >> 27) * 0x94D049BB133111EB & _ALL
+    return word ^ word >> 31
+
+
 class Prompts:
     """Makes prompts of ``words``, the same for a ``seed`` on every machine.
 
-    ``block_tokens`` is how many tokens a block of the workload has; 0 where it has none.
+    ``block_tokens`` is how many tokens a block of the workload has; with 0, runs of blocks mean nothing.
     """
 
     def __init__(self, words: Words, seed: int, block_tokens: int = 0) -> None:
@@ -65,7 +78,7 @@ class Prompts:
         self._first = words.beginnings()
         # Blocks of a size that four does not divide take fewer tokens from a number, so none straddles two blocks.
         self._lanes = math.gcd(block_tokens, 4)
-        self._block = max(block_tokens // self._lanes, 1)
+        self._block = block_tokens // self._lanes
         self._block_key = key_of(seed, "blocks")
         self._row_key = key_of(seed, "rows")
         self._steps = np.arange(PIECE, dtype=np.uint64) * np.uint64(_GOLDEN)
@@ -103,7 +116,7 @@ class Prompts:
         """(key, first place, number of numbers) of each stretch of one stream, in order of the prompts."""
         own_key = numbers_at(self._row_key, row)
         flat, count = np.asarray(runs[0], np.int64), np.asarray(runs[1], np.int64)
-        if not flat.size:
+        if not flat.size or not self._block:
             return own_key, first, last - first
         prompt = np.repeat(np.arange(row.size), count)
         block, blocks = flat[::2], flat[1::2]
