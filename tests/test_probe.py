@@ -223,6 +223,16 @@ def test_the_model_is_the_only_one_the_server_has() -> None:
     )
 
 
+def test_a_model_s_context_is_what_the_server_says_of_that_model() -> None:
+    models = [
+        {"id": "small", "max_model_len": 1024},
+        {"id": "large", "context_window": 4096},
+        {"id": "odd", "max_model_len": "9"},
+    ]
+    for name, tokens in {"small": 1024, "large": 4096, "odd": None}.items():
+        assert probed(Server(models=models), model=name).context_tokens == tokens
+
+
 def test_a_server_with_several_models_is_not_guessed_at() -> None:
     models = [{"id": f"model-{i}"} for i in range(20)]
     with pytest.raises(UsageError, match=r"has 20 models: model-0, .*model-7, …; say which with --model$"):

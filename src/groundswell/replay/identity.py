@@ -38,8 +38,14 @@ class Identity(NamedTuple):
     version: str | None
     models: tuple[str, ...]
     """Those that it lists."""
+    contexts: tuple[int | None, ...]
+    """How many tokens a prompt and its reply may have together with each of them."""
     trouble: str = ""
     """Why it lists none, where it does not."""
+
+    def context_tokens(self, model: str) -> int | None:
+        """How many tokens a prompt and its reply may have together with ``model``."""
+        return dict(zip(self.models, self.contexts, strict=True)).get(model)
 
     def model(self, url: str) -> str:
         """The one model it has. Raises UsageError where that is not one."""
@@ -58,14 +64,13 @@ async def identify(asker: Asker, url: str) -> Identity:
     except UnansweredError as fault:
         if fault.kind != "timeout":
             raise unanswered(url, fault, _HINTS.get(fault.kind, "")) from None
-        return Identity(None, None, (), f"no answer from /v1/models in {_TIMEOUT_S:g} s")
+        return Identity(None, None, (), (), f"no answer from /v1/models in {_TIMEOUT_S:g} s")
     models = _models(listed)
     trouble = f"status {listed.status} from /v1/models" if not listed.good else "none from /v1/models"
-    owner = next((owner for _, owner in models if owner in _SERVERS), None)
-    if owner is None:
-        return Identity(None, None, tuple(name for name, _ in models), trouble)
-    server, path, key = _SERVERS[owner]
-    return Identity(server, await _version(asker, path, key), tuple(name for name, _ in models), trouble)
+    owner = next((model.owner for model in models if model.owner in _SERVERS), None)
+    server, version = (_SERVERS[owner][0], await _version(asker, *_SERVERS[owner][1:])) if owner else (None, None)
+    names, contexts = tuple(model.name for model in models), tuple(model.context_tokens for model in models)
+    return Identity(server, version, names, contexts, trouble)
 
 
 def unanswered(url: str, fault: UnansweredError, hint: str = "") -> GroundswellError:
@@ -90,12 +95,28 @@ async def _version(asker: Asker, path: str, key: str) -> str | None:
     return plain(version)[:80]
 
 
-def _models(answer: Answer) -> list[tuple[str, str]]:
-    """Names and owners of the models in a list of OpenAI's API; empty for anything else."""
+class _Model(NamedTuple):
+    name: str
+    owner: str | None
+    context_tokens: int | None
+
+
+def _models(answer: Answer) -> list[_Model]:
+    """The models in a list of OpenAI's API; none for anything else."""
     found = _json(answer)
     listed = found.get("data") if isinstance(found, dict) else None
     models = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return [(each["id"], str(each.get("owned_by"))) for each in models if isinstance(each.get("id"), str)]
+    return [
+        _Model(each["id"], owner if isinstance(owner := each.get("owned_by"), str) else None, _context(each))
+        for each in models
+        if isinstance(each.get("id"), str)
+    ]
+
+
+def _context(model: dict[str, Any]) -> int | None:
+    """vLLM and SGLang say ``max_model_len``, Dynamo ``context_window`` (0 where it does not know)."""
+    said = (model.get(name) for name in ("max_model_len", "context_window", "context_length"))
+    return next((tokens for tokens in said if isinstance(tokens, int) and tokens > 1), None)
 
 
 def _json(answer: Answer) -> Any:

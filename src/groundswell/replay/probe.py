@@ -43,6 +43,8 @@ class Probed:
     """Whether the server takes being asked for its count of tokens."""
     counts: bool = True
     """Whether it says how many tokens it counted."""
+    context_tokens: int | None = None
+    """How many tokens a prompt and its reply may have together; None where it does not say."""
     tokens_per_word: float = 1.0
     first_overhead: int = 0
     """Tokens that the server counts for a prompt of one message beyond those of its words."""
@@ -78,7 +80,8 @@ def probe(
             server = await identify(asker, url)
             settings = Settings(model or server.model(url), forced, True, dict(extra or {}))
             probed = await _Counting(url, asker, target, settings, words).go(turns)
-            return replace(probed, server=server.server, version=server.version)
+            context_tokens = server.context_tokens(probed.model)
+            return replace(probed, server=server.server, version=server.version, context_tokens=context_tokens)
         finally:
             await asker.close()
 
