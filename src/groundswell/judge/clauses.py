@@ -64,24 +64,18 @@ def _verdict(clause: Clause, figure: Estimate, sample: Sample) -> tuple[Held, st
         return "fails", lost if np.isinf(figure.value) else ""
     if not np.isnan(figure.high) and keeps_bound(figure.high):
         return "meets", ""
-    if np.isnan(figure.high) and keeps_bound(figure.value):
-        return "unclear", _too_few(clause, figure.n)
     if np.isinf(figure.value):
         return "unclear", f"{lost}: about as many as {clause.statistic} allows"
-    return "unclear", "the interval reaches across the bound" if not np.isnan(figure.high) else _too_few(
-        clause, figure.n
-    )
+    if np.isnan(figure.high):
+        return "unclear", _too_few(clause, figure.n)
+    return "unclear", "the interval reaches across the bound"
 
 
 def _too_few(clause: Clause, n: int) -> str:
     """Why there is no interval."""
     what = f"{clause.statistic} of {n:,}"
-    if clause.quantile is None:
-        return f"{what} in fewer than {FEWEST} stretches of time"
-    least = needed(clause.quantile)
-    if n < least:
-        return f"{what}: {least:,} or more are needed"
-    return f"{what} that hang together too much: a longer run is needed"
+    least = 0 if clause.quantile is None else needed(clause.quantile)
+    return f"{what}: {least:,} or more are needed" if n < least else f"{what} in fewer than {FEWEST} stretches of time"
 
 
 def _counts(stretch: Ints, stretches: int) -> Floats:

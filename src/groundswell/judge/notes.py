@@ -59,14 +59,16 @@ def _counted(results: Results, tokens: Tokens) -> Iterator[str]:
             f"of {tokens.output_compared:,} replies {' and '.join(wrong)} than asked ({tokens.output:,} tokens for "
             f"{tokens.asked:,}): the server may not know ignore_eos"
         )
-    uncounted = tokens.requests - tokens.output_counted
+    well = results.frame.filter(pl.col("error").is_null())
+    several = well.filter(pl.col("asked_tokens") > 1)
+    uncounted = several["output_tokens"].null_count() if "output_tokens" in results else several.height
     if uncounted:
         yield (
             f"the server did not count the tokens of {uncounted:,} replies: their events are taken for tokens"
             if "events" in results
             else f"the tokens of {uncounted:,} replies are not counted, so they have no time per token"
         )
-    empty = results.frame.filter(pl.col("error").is_null() & pl.col("first_token_s").is_null()).height
+    empty = well["first_token_s"].null_count()
     if empty:
         yield f"{empty:,} replies ended well without a token: their end is taken for their first token"
 

@@ -89,19 +89,36 @@ class Sample:
         :func:`groundswell.stats.batches.interval` does). It is held against that of independent requests (Kish's
         design effect), here and on the way from the median (:data:`LADDER`). The interval reaches from the quantile
         that is so many standard errors of the share lower to the one that is as many higher (Woodruff, "Confidence
-        Intervals for Medians and Other Position Measures", JASA 1952), t distributed with the runs that there are;
-        where that is no share below 1, nothing is known of how late the quantile can be. The greatest value (``q`` = 1)
-        and the least have no interval: they bound nothing.
+        Intervals for Medians and Other Position Measures", JASA 1952), t distributed with the runs that there are.
+
+        Where that is no share below 1, independent requests would say nothing of how late the quantile can be: there
+        are fewer than :func:`needed`. Dependent ones that are as many do by their values: the end is then the greatest,
+        and beyond it as far as the quantile of one run differs from another's. The greatest value (``q`` = 1) and the
+        least have no interval: they bound nothing.
         """
         value, n = self.quantile(q), self.n
-        runs = self._some / run_length(self.stretches)
         if self._some < FEWEST or not 0.0 < q < 1.0:
             return Estimate(value, n=n)
         between = (p for p in LADDER if 0.5 <= p < q or q < 1.0 - p <= 0.5)
         effect = max(1.0, self._effect(q), *(self._effect(p if q > 0.5 else 1.0 - p) for p in between))
-        reach = _widening(runs) * np.sqrt(q * (1.0 - q) * effect / n)
+        wide = _widening(self._some / run_length(self.stretches))
+        reach = wide * np.sqrt(q * (1.0 - q) * effect / n)
         low, high = int(np.floor((q - reach) * n)) - 1, int(np.ceil((q + reach) * n))
-        return Estimate(value, self._at(low) if low >= 0 else np.nan, self._at(high) if high < n else np.nan, n)
+        late = self._at(high) if high < n else self._beyond(q, wide) if n >= needed(q) else np.nan
+        return Estimate(value, self._at(low) if low >= 0 else np.nan, late, n)
+
+    def _beyond(self, q: float, wide: float) -> float:
+        """The greatest value, and so many standard deviations of the runs' quantiles on."""
+        greatest = float(self.rising[-1])
+        if np.isinf(greatest):
+            return greatest
+        run = self.stretch // run_length(self.stretches)
+        parts = [self._only(run == number) for number in range(int(run.max()) + 1)]
+        return greatest + wide * float(np.std([part.quantile(q) for part in parts if part.n], ddof=1))
+
+    def _only(self, those: NDArray[np.bool_]) -> Sample:
+        weight = None if self.weight is None else self.weight[those]
+        return Sample(self.rising[those], self.stretch[those], self.stretches, weight)
 
     def within(self, bound: float, inclusive: bool) -> Estimate:
         """Which share of the values is below ``bound``, or at most it."""
