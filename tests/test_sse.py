@@ -85,13 +85,18 @@ def streams(draw: st.DrawFn) -> bytes:
     return begin + b"".join(line + end for line, end in lines) + draw(LINES)
 
 
-@given(stream=streams(), cuts=st.lists(st.integers(0, 1000), max_size=6))
-@example(stream=b"data: a\n\n\ndata: b\n\n", cuts=[])
-@example(stream=b"data: \n\ndata: \n\n", cuts=[])
-@example(stream=b"data: a\r\r\n\r\n", cuts=[9])
+@given(stream=streams(), cuts=st.lists(st.integers(0, 1000), max_size=6), ends=st.sets(st.integers(0, 20)))
+@example(stream=b"data: a\n\n\ndata: b\n\n", cuts=[], ends=set())
+@example(stream=b"data: \n\ndata: \n\n", cuts=[], ends=set())
+@example(stream=b"data: a\r\r\n\r\n", cuts=[9], ends=set())
+@example(stream=b"data: a\ndata: b\n\n", cuts=[8], ends=set())
+@example(stream=b"event: error\ndata: x\n\n: ping\n\n", cuts=[13, 22], ends=set())
 @settings(max_examples=1500, deadline=None)
-def test_events_are_those_of_the_standard_however_the_stream_is_cut(stream: bytes, cuts: list[int]) -> None:
-    edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+def test_events_are_those_of_the_standard_however_the_stream_is_cut(
+    stream: bytes, cuts: list[int], ends: set[int]
+) -> None:
+    after_lines = [found.end() for i, found in enumerate(re.finditer(rb"[\r\n]", stream)) if i in ends]
+    edges = [0, *sorted([*after_lines, *(cut % (len(stream) + 1) for cut in cuts)]), len(stream)]
     pieces = [stream[a:b] for a, b in pairwise(edges)]
     assert events_of(pieces) == reference(stream)
 
@@ -164,11 +169,15 @@ def test_an_event_without_an_end_is_given_up(line: bytes) -> None:
         list(map(events.feed, [line] * 1001))
 
 
-@pytest.mark.parametrize("line", [b": ping\n", b": ping\n\n", b"data: x\n\n", b"id: 7\r\n\r\n", b"\n", b"junk\n"])
-def test_what_is_behind_us_counts_no_more(line: bytes) -> None:
+@pytest.mark.parametrize(
+    "line", [b": ping\n", b": ping\n\n", b"data: x\n\n", b"data:x\n\n", b"id: 7\r\n\r\n", b"\n", b"junk\n"]
+)
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+def test_what_is_behind_us_counts_no_more(line: bytes, piece: int) -> None:
     events = Events(most_bytes=20)
     for _ in range(1000):
-        events.feed(line)
+        for i in range(0, len(line), piece):
+            events.feed(line[i : i + piece])
 
 
 def test_an_event_of_many_pieces_is_whole() -> None:

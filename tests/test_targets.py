@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from groundswell.errors import UsageError
 from groundswell.replay.sse import Events
 from groundswell.targets import ANSWER, END, NOTHING, REASONING, TARGETS, ProtocolError, Reply, Settings
+from groundswell.targets._refusal import words
 from groundswell.targets._reply import OpenAIReply, _decode, _lenient
 from reply_streams import REFUSALS, STREAMS, WHOLE, Stream
 
@@ -86,13 +87,36 @@ def test_a_body_without_a_reply_is_none(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"[]", b"7", b'"x"', b"null", b"{", b"DONE", b"[DONE", b'{"choices": [}', b"\xff", b"[" * 100_000]
+    "data",
+    [b"[]", b"7", b'"x"', b"null", b"{", b"DONE", b"[DONE", b'{"choices": [}', b"\xff", b'{"x":' + b"[" * 100_000],
 )
 def test_an_event_that_is_no_object_is_refused_in_a_line(data: bytes) -> None:
     with pytest.raises(ProtocolError) as fault:
         TARGETS.build("openai_chat").reply().event(data)
     assert "\n" not in str(fault.value)
     assert len(str(fault.value)) < 200
+
+
+def test_usage_is_believed_before_timings() -> None:
+    reply, _ = read(
+        [
+            b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":6}}\n\n',
+            b'data: {"choices":[],"timings":{"cache_n":1,"prompt_n":1,"predicted_n":1}}\n\n',
+        ]
+    )
+    assert tokens(reply) == (5, 6, -1, -1)
+
+
+def test_the_words_of_a_fault_outlive_the_bare_reason() -> None:
+    reply, _ = read([b'data: {"error":"out of memory"}\n\ndata: {"choices":[{"finish_reason":"abort"}]}\n\n'])
+    assert (reply.error, reply.finish) == ("out of memory", "abort")
+
+
+def test_an_error_may_be_nested_deeper_than_words_are_looked_for() -> None:
+    nested: dict[str, Any] = {"message": "deep"}
+    for _ in range(5000):
+        nested = {"error": nested}
+    assert words(nested) == ""
 
 
 def test_text_is_kept_only_where_it_is_asked_for() -> None:
@@ -158,8 +182,8 @@ def test_bytes_are_json_or_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_an_errors_message_is_found(name: str) -> None:
-    status, body, words = REFUSALS[name]
-    assert OpenAIReply.refusal(status, body) == words
+    status, body, said = REFUSALS[name]
+    assert OpenAIReply.refusal(status, body) == said
 
 
 @given(status=st.integers(0, 999), body=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(str.encode)))
@@ -169,10 +193,10 @@ def test_an_errors_message_is_found(name: str) -> None:
 @example(status=500, body=b"<" * 5000)
 @settings(max_examples=300, deadline=None)
 def test_a_refusal_is_a_line(status: int, body: bytes) -> None:
-    words = OpenAIReply.refusal(status, body)
-    assert 0 < len(words) <= 300
-    assert words.isprintable()
-    words.encode()
+    said = OpenAIReply.refusal(status, body)
+    assert 0 < len(said) <= 300
+    assert said.isprintable()
+    assert said.encode()
 
 
 # Bodies
