@@ -278,6 +278,24 @@ def test_a_reading_that_fails_leaves_the_others() -> None:
     assert scraper.series()["running"][:3] == [0, 2, 3]
 
 
+def test_a_server_that_hangs_is_waited_for_once_at_the_end() -> None:
+    let_go = threading.Event()
+
+    def answer(_: object, number: int) -> tuple[int, dict[str, str], str]:
+        if number:
+            let_go.wait(30)
+        return counting(_, number)
+
+    with metrics_server(answer) as (url, seen):
+        scraper = Scraper(url, period_s=3600, timeout_s=0.1)
+        scraper.start(wait_s=10)
+        scraper.stop()
+        assert len(seen) == 2
+        let_go.set()
+    assert "timed out" in str(scraper.trouble)
+    assert scraper.series()["running"] == [0]
+
+
 def test_a_redirect_is_followed_on_the_server_itself_only() -> None:
     def elsewhere(handler: BaseHTTPRequestHandler, number: int) -> tuple[int, dict[str, str], str]:
         if handler.path == "/metrics":

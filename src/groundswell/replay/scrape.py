@@ -61,7 +61,8 @@ class Scraper:
         self._first.wait(wait_s)
 
     def stop(self) -> None:
-        """Read once more, until two readings 0.2 s apart agree on what was counted (at most five), and end."""
+        """Read once more, until two readings 0.2 s apart agree on what was counted (at most five), and end; a server
+        that does not answer is waited for twice ``timeout_s`` at most."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(6 * (self._timeout_s + 0.2))
@@ -99,7 +100,7 @@ class Scraper:
         pause, before = threading.Event(), None
         for _ in range(5):
             self._read()
-            if self.totals() == before:
+            if self.trouble or self.totals() == before:
                 break
             before = self.totals()
             pause.wait(0.2)
