@@ -23,11 +23,11 @@ _AFTER = b'","format":"wav"}}'
 
 
 @cache
-def _noise() -> tuple[bytes, bytes]:
+def _noise() -> tuple[memoryview, memoryview]:
     """The ring of noise, -30 dB of full scale, and the same in base64; each twice, so that it has no seam."""
     samples = (numbers_at(1, np.arange(_RING)) >> np.uint64(53)).astype("<i2") - np.int16(1024)
     raw = samples.astype("<i2").tobytes()
-    return raw * 2, b64encode(raw) * 2
+    return memoryview(raw * 2), memoryview(b64encode(raw) * 2)
 
 
 def samples_of(tokens: int, tokens_per_s: float) -> int:
@@ -46,22 +46,8 @@ def audio_item(tokens: int, tokens_per_s: float, seed: int, row: int, item: int)
     """
     number = item_number(seed, row, item)
     size = 2 * samples_of(tokens, tokens_per_s)
-    head = struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF",
-        36 + size,
-        b"WAVE",
-        b"fmt ",
-        16,
-        1,
-        1,
-        SAMPLES_PER_S,
-        2 * SAMPLES_PER_S,
-        2,
-        16,
-        b"data",
-        size,
-    )
+    form = (36 + size, b"WAVE", b"fmt ", 16, 1, 1, SAMPLES_PER_S, 2 * SAMPLES_PER_S, 2, 16, b"data", size)
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", *form)
     mark = ((np.frombuffer(number.to_bytes(8, "little"), np.uint8).astype(np.int16) - 128) * 8).astype("<i2").tobytes()
     raw, encoded = _noise()
     ring = len(encoded) // 2
@@ -70,4 +56,5 @@ def audio_item(tokens: int, tokens_per_s: float, seed: int, row: int, item: int)
     at = number % (_RING // 3)  # in steps of three samples, which are 6 bytes and 8 letters
     stretch = encoded[8 * at : 8 * at + 4 * groups]
     end = b64encode(raw[6 * at + 3 * groups : 6 * at + rest])
-    return b"".join((_BEFORE, b64encode(head + mark), encoded[8 * at : 8 * at + ring] * turns, stretch, end, _AFTER))
+    around = [encoded[8 * at : 8 * at + ring]] * turns
+    return b"".join((_BEFORE, b64encode(head + mark), *around, stretch, end, _AFTER))
