@@ -20,7 +20,7 @@ class Addresses:
         self.known: Sequence[Address] = ()
         """Empty where they must be asked for."""
         self._asking: list[Callable[[str], None]] = []
-        with contextlib.suppress(socket.gaierror):  # a name
+        with contextlib.suppress(OSError, UnicodeError):  # it is a name
             self.known = self._looked_up(socket.AI_NUMERICHOST)
         self._are_fixed = bool(self.known)
 

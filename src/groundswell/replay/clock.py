@@ -55,14 +55,15 @@ class _KernelTimer:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
         self._loop, self._ring = loop, ring
-        self._at_ns = 0
+        self._at_ns = 0  # what it is set to; 0: it is off
         self._file, self._set = _timer_file()
         loop.add_reader(self._file, self._readable)
 
     def set(self, at_ns: int) -> None:
+        at_ns = max(at_ns, 1)  # 0 would switch it off
         if at_ns != self._at_ns and self._file >= 0:
             self._at_ns = at_ns
-            self._set(max(at_ns, 1))  # 0 would switch it off
+            self._set(at_ns)
 
     def _readable(self) -> None:
         try:

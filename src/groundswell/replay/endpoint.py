@@ -70,7 +70,7 @@ def _shown(url: str) -> str:
 
 def _ascii(host: str) -> str:
     try:
-        return host.encode("ascii").decode() if host.isascii() else host.encode("idna").decode()
+        return host if ":" in host else host.encode("idna").decode()  # an address of IPv6, or a name
     except UnicodeError as error:
         raise UsageError(f"{host!r} is no host's name: {error}") from None
 
