@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +22,7 @@ from groundswell.targets._reply import OpenAIReply, _decode, _lenient
 from reply_streams import REFUSALS, STREAMS, WHOLE, Stream
 
 PLAIN = Settings("tiny")
+PAGE = (Path(__file__).parent.parent / "docs" / "targets.md").read_text(encoding="utf-8")
 
 
 def tokens(reply: Reply) -> tuple[int, int, int, int]:
@@ -325,6 +329,21 @@ def test_a_target_has_a_place_bodies_of_json_and_fresh_replies(name: str) -> Non
     assert tokens(second) == (-1, -1, -1, -1)
     assert (second.finish, second.error, second.keep, second.text) == (None, None, False, [])
     assert second.refusal(500, b"no") == "no"
+
+
+@pytest.mark.parametrize("name", TARGETS.names())
+def test_the_page_of_targets_has_a_row_for_every_target(name: str) -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
+    assert name == "null" or f"`{TARGETS[name].path}`" in row
+    assert all(f"`{field.name}=" in row for field in dataclasses.fields(TARGETS[name]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("extra", re.findall(r"--extra-body '(.*?)'`", PAGE))
+def test_the_pages_extra_fields_make_bodies(extra: str) -> None:
+    asked = chat([], 3, Settings("tiny", extra=json.loads(extra)))
+    kept = {name: value for name, value in json.loads(extra).items() if value is not None}
+    assert {name: asked[name] for name in kept} == {n: 3 if v == "$output_tokens" else v for n, v in kept.items()}
+    assert set(asked).isdisjoint(json.loads(extra).keys() - kept.keys())
 
 
 def test_nowhere_answers_at_once() -> None:
