@@ -7,7 +7,8 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,14 @@ from mock_server import COMPILER, NO_COMPILER, mock_server
 
 MOCKS = {"c": mock_server, "python": running_mock}
 CHAT = "/v1/chat/completions"
+
+
+def wait_until(question: Callable[[], Any]) -> None:
+    """Until it is so; within 30 s."""
+    end = time.monotonic() + 30
+    while not question():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.002)
 
 
 @pytest.fixture(scope="module", params=MOCKS)
@@ -151,16 +160,68 @@ def test_a_reader_that_is_slow_gets_all_of_a_long_reply(mock: Mock) -> None:
     assert got.endswith(b"0\r\n\r\n")
 
 
+@contextmanager
+def begun(mock: Mock, body: str = '{"messages": [], "stream": true}') -> Iterator[socket.socket]:
+    """A connection with a request that the mock has taken."""
+    before = mock.log().size
+    with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
+        link.sendall(request(body))
+        wait_until(lambda: mock.log().size > before)
+        yield link
+
+
+def test_tokens_of_all_replies_are_written_in_the_order_they_are_due(mock: Mock) -> None:
+    rng = np.random.default_rng(1)
+    ttfts, gaps = rng.integers(200, 400, 24), rng.integers(1, 10, 24)
+    with ExitStack() as links:
+        for ttft, gap in zip(ttfts, gaps, strict=True):
+            mock.set(float(ttft) / 1000, float(gap) / 1000, tokens=8, marks=True)
+            links.enter_context(begun(mock))
+        wait_until(lambda: mock.log()["last_ns"].all())
+    marks, row = mock.marks(), mock.marks()["row"]
+    due_ns = mock.log()["arrival_ns"][row] + 1_000_000 * (ttfts[row] + gaps[row] * marks["token"])
+    assert marks.size == 24 * 8
+    assert np.all(np.diff(due_ns) >= 0)
+    assert np.all(marks["at_ns"] >= due_ns)
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+def test_a_reply_that_is_late_is_late_once(mock: Mock, stream: str) -> None:
+    mock.set(ttft_s=0.05, gap_s=0.01, tokens=80, marks=True)
+    with begun(mock, f'{{"messages": [], "stream": {stream}}}') as link:
+        mock.stop_for(0.3).join()
+        wait_until(lambda: mock.log()["last_ns"].all())
+        assert link.recv(65536)
+    row, marks = mock.log()[0], mock.marks()
+    if stream == "true":
+        late_ns = marks["at_ns"] - row["arrival_ns"] - 50_000_000 - 10_000_000 * marks["token"]
+        assert late_ns.max() > 100_000_000
+        assert late_ns[-20:].min() < 100_000_000
+    else:
+        assert row["first_ns"] == row["last_ns"] >= row["arrival_ns"] + 840_000_000
+
+
 def test_a_client_that_hangs_up_is_forgotten(mock: Mock) -> None:
     mock.set(ttft_s=0.05, gap_s=0.001, tokens=100)
-    with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
-        link.sendall(request('{"messages": [], "stream": true}'))
-        while not mock.log()["first_ns"].any():
-            time.sleep(0.01)
-    time.sleep(0.2)
+    with begun(mock):
+        wait_until(lambda: mock.log()["first_ns"].any())
+    wait_until(lambda: counted(mock)["num_requests_running"] == 0)
     assert mock.log()["last_ns"].tolist() == [0]
     mock.set()
     assert b" word" in asked(mock, CHAT, messages=[], stream=True)
+
+
+def test_the_next_client_is_not_taken_for_the_one_that_hung_up(mock: Mock) -> None:
+    mock.set(ttft_s=0.5, gap_s=0.01, tokens=2)
+    for _ in range(3):  # the next connection gets the file descriptor of the last
+        with begun(mock):
+            pass
+    mock.set(ttft_s=0.7, gap_s=0.01, tokens=2)
+    with begun(mock) as link:
+        assert link.recv(65536)
+    log = mock.log()
+    assert log["first_ns"][:-1].tolist() == [0, 0, 0]
+    assert log["first_ns"][-1] - log["arrival_ns"][-1] >= 700_000_000
 
 
 def test_it_stands_still_when_told(mock: Mock) -> None:
@@ -174,25 +235,23 @@ def test_it_stands_still_when_told(mock: Mock) -> None:
 
 def test_what_was_logged_can_be_forgotten_while_replies_are_open(mock: Mock) -> None:
     mock.set(ttft_s=0.2, tokens=1, marks=True)
-    with socket.create_connection(("127.0.0.1", mock.port), timeout=30) as link:
-        link.sendall(request('{"messages": [], "stream": true}'))
-        while not mock.log().size:
-            time.sleep(0.01)
+    with begun(mock) as link:
         mock.clear()
         assert b" word" in link.recv(65536)
     assert mock.log().size == mock.marks().size == 0
 
 
-def test_its_counters_are_exact(mock: Mock) -> None:
-    def counted() -> dict[str, int]:
-        with urllib.request.urlopen(f"{mock.url}/metrics", timeout=30) as reply:  # noqa: S310
-            lines = [line.split() for line in reply.read().decode().splitlines() if not line.startswith("#")]
-        return {name.split("{")[0].removeprefix("vllm:"): int(value) for name, value in lines}
+def counted(mock: Mock) -> dict[str, int]:
+    with urllib.request.urlopen(f"{mock.url}/metrics", timeout=30) as reply:  # noqa: S310
+        lines = [line.split() for line in reply.read().decode().splitlines() if not line.startswith("#")]
+    return {name.split("{")[0].removeprefix("vllm:"): int(value) for name, value in lines}
 
-    before = counted()
+
+def test_its_counters_are_exact(mock: Mock) -> None:
+    before = counted(mock)
     for tokens in (1, 2, 3):
         asked(mock, CHAT, messages=said("four words are here"), max_tokens=tokens, stream=True)
-    grown = {name: value - before[name] for name, value in counted().items()}
+    grown = {name: value - before[name] for name, value in counted(mock).items()}
     assert grown.pop("num_requests_waiting", 0) == 0  # the one in C does not tell
     assert grown == {
         "num_requests_running": 0,
