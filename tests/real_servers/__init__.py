@@ -6,10 +6,12 @@ others live in venvs of their own, which the ``setup_*.sh`` beside this make, an
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -84,7 +86,13 @@ def _begun(command: Sequence[str], log: Path, environment: Mapping[str, str]) ->
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
+
+
+def _end_with_parent() -> None:
+    """Also where whoever started it is killed, and so ends nothing (prctl(2))."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def _wait_until(url: str, processes: Sequence[subprocess.Popen[bytes]], log: Path, within_s: float) -> None:
