@@ -19,6 +19,7 @@ from groundswell.errors import UsageError
 from groundswell.judge import judge
 from groundswell.judge.slo import SLO
 from groundswell.report import Figure
+from groundswell.report.figure import Verdict
 from groundswell.report.files import drawn
 from groundswell.report.run import Shown, charts, differences, sections, write_figures, write_html
 from groundswell.report.run.settings import plain_url
@@ -48,7 +49,7 @@ def two(one: list[Shown]) -> list[Shown]:
 @pytest.fixture(scope="module")
 def nasty() -> list[Shown]:
     clients = (example.NASTY[:300], *example.CLIENTS)
-    secret = {
+    secret: dict[str, Any] = {
         "url": "https://me:hunter2@example.com:8000/v1?token=abc", "api_key": "sk-very-secret", "model": example.NASTY,
         "headers": {"Authorization": "Bearer sk-very-secret"}, "command": "replay --api-key sk-very-secret",
     }  # fmt: skip
@@ -78,7 +79,7 @@ def figure(given: list[Shown], key: str) -> Figure:
 
 def rows(given: Figure, mark: str) -> list[dict[str, Any]]:
     """The data of the figure's layers of a kind of mark."""
-    found = []
+    found: list[dict[str, Any]] = []
     for layer in given.spec["layer"]:
         kind = layer["mark"] if isinstance(layer["mark"], str) else layer["mark"]["type"]
         found += layer["data"]["values"] if kind == mark else []
@@ -293,10 +294,15 @@ def test_a_slower_run_is_told_and_in_which_sense(two: list[Shown]) -> None:
     assert tpot.change.low < 0.15 < tpot.change.high
     assert found["Attainment"].in_points
     assert found["Requests due"].sign is None, "a count without an interval is not judged"
-    verdicts = {row[0]: row[-1] for row in differences.section(two).tables[0].rows}
-    assert (verdicts["TPOT median"].kind, verdicts["TPOT median"].text) == ("no", "higher")
-    back = {row[0]: row[-1] for row in differences.section(two[::-1]).tables[0].rows}
-    assert (back["TPOT median"].kind, back["TPOT median"].text) == ("yes", "lower")
+    assert verdict(two, "TPOT median") == ("no", "higher")
+    assert verdict(two[::-1], "TPOT median") == ("yes", "lower")
+
+
+def verdict(given: list[Shown], name: str) -> tuple[str, str]:
+    """What the table of differences says of a figure."""
+    cell = next(row[-1] for row in differences.section(given).tables[0].rows if row[0] == name)
+    assert isinstance(cell, Verdict)
+    return cell.kind, cell.text
 
 
 def test_runs_of_the_same_law_are_seldom_told_apart() -> None:

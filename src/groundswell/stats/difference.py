@@ -20,7 +20,7 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
     value = second.value - first.value
     low = value - math.hypot(second.value - second.low, first.high - first.value)
     high = value + math.hypot(second.high - second.value, first.value - first.low)
-    return Estimate(*map(_finite, (value, low, high)), min(first.n, second.n))
+    return Estimate(_finite(value), _finite(low), _finite(high), min(first.n, second.n))
 
 
 def change(first: Estimate, second: Estimate) -> Estimate:

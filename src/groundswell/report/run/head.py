@@ -19,8 +19,8 @@ VERDICTS = {
     "invalid": Verdict("no", "✗", "invalid"),
     "meets": Verdict("yes", "✓", "meets its SLO"),
     "fails": Verdict("no", "✗", "fails its SLO"),
-    "unclear": Verdict("open", "○", "unclear whether it meets its SLO"),
-    "measured": Verdict("open", "○", "measured, without an SLO"),
+    "unclear": Verdict("open", "○", "SLO unclear"),
+    "measured": Verdict("open", "○", "no SLO"),
 }
 HELD = {"meets": ("yes", "✓"), "fails": ("no", "✗"), "unclear": ("open", "○")}
 MOST_NOTES = 20
@@ -61,7 +61,7 @@ def _verdict(run: Shown, described: bool) -> str:
     """A row: the run, its verdict, and why."""
     judgement = run.judgement
     reasons = "".join(
-        f"{escape(words.short(reason.text, 300))}<small>{escape(words.short(reason.advice, 300))}</small>"
+        f"<p>{escape(words.short(reason.text, 300))}<small>{escape(words.short(reason.advice, 300))}</small></p>"
         for reason in judgement.invalid
     )
     why = reasons or escape(_kept(judgement))
@@ -134,9 +134,12 @@ def _clauses(runs: Sequence[Shown]) -> str:
 def _clause(held: ClauseHeld, name: str) -> str:
     kind, symbol = HELD[held.held]
     below = name or said.MEANING[held.clause.metric]
+    figure, share = said.late(held.figure.value), said.known(words.share)(held.share.value)
+    between = [said.interval(held.figure), held.why]
     return (
         f'<tr><th scope="row">{escape(held.text)}<small>{escape(below)}</small></th>'
         f"{verdict_cell(Verdict(kind, symbol, held.held))}"
-        f'<td data-label="this run">{escape(said.estimate(held.figure))}<small>{escape(held.why)}</small></td>'
-        f'<td data-label="requests that keep it">{escape(said.estimate(held.share, said.known(words.share)))}</td></tr>'
+        f'<td data-label="this run">{escape(figure)}<small>{escape("; ".join(filter(None, between)))}</small></td>'
+        f'<td data-label="requests that keep it">{escape(share)}'
+        f"<small>{escape(said.interval(held.share, words.share))}</small></td></tr>"
     )

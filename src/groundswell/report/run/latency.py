@@ -92,7 +92,7 @@ def _slower(metric: str, run: Shown) -> Curve | None:
 def _counted(run: Shown, metric: str) -> str:
     spread = run.judgement.latencies[metric]
     counted = words.count(spread.n, "gap" if metric == "itl" else "request")
-    return counted + (f", {words.number(spread.failed)} of them failed" if spread.failed else "")
+    return counted + (f" ({words.number(spread.failed)} failed)" if spread.failed else "")
 
 
 def _any_failed(runs: Sequence[Shown]) -> bool:

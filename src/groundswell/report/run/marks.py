@@ -24,6 +24,8 @@ DASHES = ((1, 0), (5, 3), (2, 2), (9, 2, 2, 2), (1, 3))
 PANEL = 140
 """The height of charts that stand below one another."""
 UNITS = {1.0: "s", 60.0: "min", 3600.0: "h", 86_400.0: "d"}
+CHARACTER, EDGE = 0.019, 0.16
+"""The width of a character on a narrow screen, as a share of a chart's; and the height of a line of text."""
 LEFT = 52
 """So much room there is for what is written beside the y axis, that times lie below one another in all panels."""
 
@@ -152,10 +154,7 @@ def with_bounds(spec: Spec, bounds: Sequence[Bound], x: Axis, drawn: Sequence[Li
             mark = {"type": "point", "shape": "diamond", "size": 110, "filled": True, "opacity": 1}
             mark |= {"fill": bound.colour, "stroke": palette.LIGHT["paper"], "strokeWidth": 1, "clip": True}
             layers.append({"data": data, "mark": mark, "encoding": {"x": across, "y": {"field": "p"} | channel["y"]}})
-        right = math.log(place / low) < 0.5 * math.log(high / low)
-        # The text goes up or down, to where the curve is not: about an eighth of the axis from the bound.
-        beside = place * (high / low) ** (0.12 if right else -0.12)
-        down = _height(drawn[0], beside * x.unit, above) > 0.5
+        right, down = _free(drawn, bound, (low * x.unit, high * x.unit), above)
         text = {"type": "text", "fill": bound.colour, "baseline": "middle", "fontSize": 12}
         text |= {"align": "left", "dx": 6} if right else {"align": "right", "dx": -6}
         at = {"value": {"expr": f"height - {14 + 15 * i}"} if down else 14 + 15 * i}
@@ -164,11 +163,22 @@ def with_bounds(spec: Spec, bounds: Sequence[Bound], x: Axis, drawn: Sequence[Li
     return spec
 
 
-def _height(line: Line, x: float, log: bool) -> float:
-    """How high up in its chart a distribution is at ``x``, from 0 to 1."""
-    share = float(np.interp(x, line.x, line.y))
-    least = float(line.y.min())
-    return 1 - math.log(share) / math.log(least) if log and 0 < least < 1 else share
+def _free(drawn: Sequence[Line], bound: Bound, ends: tuple[float, float], above: bool) -> tuple[bool, bool]:
+    """Where a bound's text is not on a curve: whether on its right, and whether at the bottom."""
+    along = math.log(bound.at_s / ends[0]) / math.log(ends[1] / ends[0])
+    wide = len(bound.text) * CHARACTER
+    least = min((float(line.y.min()) for line in drawn), default=1.0)
+    for right in (along < 0.5, along >= 0.5):
+        # The curves' heights behind the text, from 0 to 1.
+        steps = ends[0] * (ends[1] / ends[0]) ** (along + (1 if right else -1) * np.linspace(0, wide, 9))
+        shares = np.concatenate([np.interp(steps, line.x, line.y) for line in drawn])
+        height = 1 - np.log(np.maximum(shares, least)) / math.log(least) if above and 0 < least < 1 else shares
+        if 0 <= along + (wide if right else -wide) <= 1:
+            if not (height < EDGE).any():
+                return right, True
+            if not (height > 1 - EDGE).any():
+                return right, False
+    return along < 0.5, True
 
 
 def _crosses(never: Never, x: Axis, spec: Spec) -> Spec:

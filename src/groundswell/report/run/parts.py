@@ -12,7 +12,7 @@ import numpy as np
 from groundswell.report import axes, palette, plot, words
 from groundswell.report.figure import Figure, Section, Table
 from groundswell.report.run import said
-from groundswell.report.run.marks import Part, lines, n_requests
+from groundswell.report.run.marks import Part, lines
 from groundswell.report.run.shown import Shown
 from groundswell.stats.estimate import Estimate
 from groundswell.stats.fits import Curve
@@ -20,7 +20,7 @@ from groundswell.stats.fits import Curve
 if TYPE_CHECKING:
     from groundswell.judge import figures as judged
 
-MOST_NAME = 40
+MOST_NAME = 32
 
 
 def clients(runs: Sequence[Shown]) -> Section:
@@ -79,7 +79,7 @@ def _by_length(runs: Sequence[Shown]) -> Iterator[Figure]:
                 f"lengths-{metric}",
                 f"{said.NAMES[metric]} by prompt length",
                 "The median and the 99th percentile of requests whose prompts are about that long.",
-                n_requests(runs),
+                " and ".join(words.count(run.judgement.window.requests, "request") for run in runs),
                 plot.lines(drawn, axes.tokens("input tokens"), axes.seconds(said.NAMES[metric].lower())),
             )
 

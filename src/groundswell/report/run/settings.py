@@ -119,10 +119,10 @@ def _counts(tokens: Tokens) -> Iterator[tuple[str, str]]:
     if tokens.reason:
         yield "of them reasoning", words.number(tokens.reason)
     if tokens.prompt_compared:
-        of = words.count(tokens.prompt_compared, "prompt")
+        of = words.number(tokens.prompt_compared)
         yield "Prompts that the server counts otherwise", f"{words.number(tokens.prompt_mismatches)} of {of}"
     if tokens.output_compared:
-        of = words.count(tokens.output_compared, "reply", "replies")
+        of = words.number(tokens.output_compared)
         yield "Replies shorter than asked for", f"{words.number(tokens.output_shorter)} of {of}"
         yield "Replies longer than asked for", f"{words.number(tokens.output_longer)} of {of}"
 
