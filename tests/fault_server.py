@@ -17,8 +17,8 @@ import socket
 import ssl
 import threading
 from collections import Counter, deque
+from io import BufferedReader
 from types import TracebackType
-from typing import BinaryIO
 
 from fault_request import Request
 from faults import BEHAVIOURS
@@ -126,13 +126,16 @@ class FaultServer:
                     with self._lock:
                         self._connections[threading.current_thread()] = connection
                 with connection.makefile("rb") as reader:
-                    self._answer_all(connection, reader)
+                    if reader.peek(1)[:1].isalpha():
+                        self._answer_all(connection, reader)
+                    else:  # TLS, say
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
         finally:
             with self._lock:
                 connection.close()
                 del self._connections[threading.current_thread()]
 
-    def _answer_all(self, connection: socket.socket, reader: BinaryIO) -> None:
+    def _answer_all(self, connection: socket.socket, reader: BufferedReader) -> None:
         number = 0
         while True:
             lines = []

@@ -13,6 +13,7 @@ import uvloop
 from calls import PATIENCE_S, Heard, answer, payload
 from fault_request import events
 from fault_server import FaultServer
+from groundswell.replay import _connection
 from groundswell.replay.transport import Endpoint, Pool
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -291,6 +292,24 @@ def test_given_up_from_within_its_own_data_nothing_more_is_said(runner: asyncio.
     runner.run(run())
 
 
+def test_a_reply_of_more_bytes_than_can_be_meant_is_too_large(
+    runner: asyncio.Runner, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_connection, "MOST_REPLY_BYTES", 1_000_000)
+    (call,), pool = talk(runner, server.url_of("endless"))
+    assert (call.kind, call.status) == ("too large", 200)
+    assert 900_000 < len(call.body) < 2_000_000
+    (call,), pool = talk(runner, server.url_of("well"))
+    assert call.status == 200
+    assert pool.connections == 1
+
+
+def test_a_line_of_ten_megabytes_is_passed_on_in_pieces(runner: asyncio.Runner, server: FaultServer) -> None:
+    (call,), _ = talk(runner, server.url_of("long_line"))
+    assert (call.told[-1], len(call.body)) == ("end", 160 * 65536 + 13)
+    assert max(map(len, call.chunks)) <= 2**18
+
+
 def test_a_call_sent_from_the_end_of_another_has_its_connection(runner: asyncio.Runner, server: FaultServer) -> None:
     async def run() -> None:
         left = 20
@@ -412,8 +431,8 @@ def test_spare_connections_that_a_server_refuses_are_not_asked_for_without_pause
 ) -> None:
     async def run() -> None:
         pool = pool_of(server.url)
-        pool.keep_spare(2)
-        await settled(lambda: pool.connections == 2)
+        pool.keep_spare(20)
+        await settled(lambda: pool.connections == 20)
         server.stop()
         begun = 0
         begin = pool._begin
@@ -425,7 +444,7 @@ def test_spare_connections_that_a_server_refuses_are_not_asked_for_without_pause
 
         monkeypatch.setattr(pool, "_begin", counted)
         await asyncio.sleep(0.5)
-        assert begun <= 20  # 50 ms, 100 ms, 200 ms, … for two at a time
+        assert begun <= 40  # after 50, 100, 200 ms, … and eight at a time
         call = await answer(pool, payload(server.url))
         assert call.kind == "refused"  # not held up by the pause
         server.start()

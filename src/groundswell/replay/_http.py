@@ -65,6 +65,14 @@ class Replies:
         body.clear()
         return data
 
+    def _header(self, small: bytes, usual: bytes) -> bytes:
+        """A header's value, empty where there is none; the two spellings that servers use are quick."""
+        headers = self._headers
+        value = headers.get(small) or headers.get(usual)
+        if value is None:
+            value = next((value for name, value in headers.items() if name.lower() == small), b"")
+        return value
+
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         if self.complete:
@@ -76,12 +84,12 @@ class Replies:
             self._headers.clear()
             return
         self.has_head = True
-        headers = {name.lower(): value for name, value in self._headers.items()}
-        self.content_type = headers.get(b"content-type", b"").decode("latin-1").lower()
-        if b"transfer-encoding" in headers:
-            self.until_close = not headers[b"transfer-encoding"].lower().rstrip().endswith(b"chunked")
+        self.content_type = self._header(b"content-type", b"Content-Type").decode("latin-1").lower()
+        encoding = self._header(b"transfer-encoding", b"Transfer-Encoding")
+        if encoding:
+            self.until_close = not encoding.lower().rstrip().endswith(b"chunked")
         else:
-            self.until_close = b"content-length" not in headers
+            self.until_close = not self._header(b"content-length", b"Content-Length")
 
     def on_message_complete(self) -> None:
         """Called by the parser."""

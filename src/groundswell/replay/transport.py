@@ -21,6 +21,7 @@ __all__ = ["Call", "Endpoint", "Pool", "request", "request_head", "tls_context"]
 
 _BUFFER_BYTES = 2**18
 _WARMED_AT_A_TIME = 64  # servers listen with a backlog of 100 or so
+_SPARE_AT_A_TIME, _SPARE_GAP_S = 8, 0.002  # so that opening them delays no request by more than a fraction of a ms
 _PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 
 
@@ -133,7 +134,7 @@ class Pool:
         self.connections -= 1
         if connection in self._idle:
             del self._idle[connection]
-            self._wait_longer()
+            self._pause_s = self._pause_s or _PAUSE_S
         if self._spare:
             self._refill_soon()
 
@@ -145,7 +146,11 @@ class Pool:
     def ended(self) -> None:
         """Count a call that has ended on its connection: the server is there, then."""
         self.open_calls -= 1
-        self._pause_s = 0.0
+        if self._pause_s:
+            self._pause_s = 0.0
+            if self._refill is not None:
+                self._refill.cancel()
+                self._refill = None
 
     def _open_for_waiting(self) -> None:
         for _ in range(len(self._waiting) + len(self._again) - len(self._openings)):
@@ -173,7 +178,7 @@ class Pool:
     def _not_opened(self, opening: Opening, kind: str, words: str) -> None:
         """A call fails with an attempt to connect that began after the call did; others have an attempt to come."""
         del self._openings[opening]
-        self._wait_longer()
+        self._pause_s = self._pause_s or _PAUSE_S
         for queue in (self._again, self._waiting):
             if queue:
                 call, since_ns = next(iter(queue.items()))
@@ -201,12 +206,15 @@ class Pool:
             self._refill = self._loop.call_later(self._pause_s, self._refill_now)
 
     def _refill_now(self) -> None:
+        """Open a few spare connections; the pause before the next ones doubles until a call ends."""
         self._refill = None
-        for _ in range(self._missing()):
+        missing = self._missing()
+        for _ in range(min(missing, _SPARE_AT_A_TIME)):
             self._begin()
-
-    def _wait_longer(self) -> None:
-        self._pause_s = min(max(2 * self._pause_s, _PAUSE_S), _LONGEST_PAUSE_S)
+        if self._pause_s:
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        if missing > _SPARE_AT_A_TIME:
+            self._refill = self._loop.call_later(self._pause_s or _SPARE_GAP_S, self._refill_now)
 
     def _tell_settled(self) -> None:
         if not self._openings:
