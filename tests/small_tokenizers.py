@@ -106,5 +106,14 @@ def crossing(size: int = 8000) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(content))
 
 
+def joining(pairs: list[tuple[str, str]]) -> Tokenizer:
+    """As T5's, but nothing splits the text, and each of ``pairs`` of words is also one token."""
+    content = json.loads(tokenizer("unigram").to_str())
+    content["pre_tokenizer"] = None
+    content["normalizer"] = {"type": "Sequence", "normalizers": [_PREPEND, _REPLACE]}
+    content["model"]["vocab"] += [[f"▁{first}▁{second}", -1.0] for first, second in pairs]
+    return Tokenizer.from_str(json.dumps(content))
+
+
 _PREPEND = {"type": "Prepend", "prepend": "▁"}
 _REPLACE = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}

@@ -102,7 +102,9 @@ def test_items_of_requests_have_numbers_of_their_own() -> None:
 def sound(item: bytes) -> tuple[Any, np.ndarray[tuple[int], np.dtype[np.int16]]]:
     part = json.loads(item)["input_audio"]
     assert part["format"] == "wav"
-    with wave.open(io.BytesIO(base64.b64decode(part["data"], validate=True))) as file:
+    data = base64.b64decode(part["data"], validate=True)
+    with wave.open(io.BytesIO(data)) as file:
+        assert len(data) == 44 + 2 * file.getnframes()
         return file.getparams(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 

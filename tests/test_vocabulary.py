@@ -99,6 +99,25 @@ def test_no_word_is_taken_whose_end_joins_what_comes_next(tmp_path: Path) -> Non
     assert len(words) >= LEAST
 
 
+def test_two_words_that_are_one_token_side_by_side_are_not_both_taken(tmp_path: Path) -> None:
+    words = vocabulary_of(saved(small_tokenizers.tokenizer("unigram"), tmp_path), ids=False).strings()
+    tokenizer = small_tokenizers.joining([(words[2 * i], words[2 * i + 1]) for i in range(6)])
+    left = vocabulary_of(saved(tokenizer, tmp_path), ids=False).strings()
+    assert len(left) >= LEAST
+    for word in left:
+        text = " ".join(f"{word} {other}" for other in left)
+        assert len(tokens(tokenizer, text)) == 2 * len(left)
+
+
+def test_a_token_that_was_given_a_meaning_is_no_word(tmp_path: Path) -> None:
+    tokenizer = whole(small_tokenizers.tokenizer("wordpiece"))
+    words = vocabulary_of(saved(tokenizer, tmp_path), ids=False).strings()
+    some = next(word for word in words if (tokenizer.token_to_id(word) or 0) >= 1000)
+    tokenizer.add_special_tokens([some])
+    assert some not in vocabulary_of(saved(tokenizer, tmp_path), ids=False).strings()
+    assert str(tokenizer.token_to_id(some)) not in vocabulary_of(saved(tokenizer, tmp_path), ids=True).strings()
+
+
 def test_words_are_chosen_the_same_again_and_whatever_the_folder(tmp_path: Path) -> None:
     found = []
     for name in ("a", "b"):
