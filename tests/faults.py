@@ -165,6 +165,16 @@ def reset_in_stream(request: Request) -> bool:
 
 
 @behaviour
+def reset_until_close(request: Request) -> bool:
+    """The reply would end with the connection, which is reset."""
+    request.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+    request.send(events(request.tokens)[0])
+    time.sleep(0.02)
+    request.reset()
+    return False
+
+
+@behaviour
 def hang_up_in_stream(request: Request) -> bool:
     request.stream_head()
     for data in events(request.tokens)[:3]:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -172,6 +173,30 @@ def test_a_kept_connection_that_dies_after_a_byte_of_the_reply_is_not_tried_agai
     calls, _ = talk(runner, server.url, 2)
     assert (calls[1].kind, calls[1].retried) == ("reset", False)
     assert server.requests == 2
+
+
+@pytest.mark.parametrize("how", ["reset_in_head", "reset_in_stream", "reset_until_close"])
+def test_a_reset_that_is_there_together_with_the_last_data_is_noticed(
+    runner: asyncio.Runner, server: FaultServer, how: str
+) -> None:
+    """libuv tells of such a socket once, and data may be all that is read then: calls hung for ever."""
+
+    class Busy(Heard):
+        def on_sent(self, at_ns: int) -> None:
+            super().on_sent(at_ns)
+            time.sleep(0.2)  # data and reset arrive meanwhile
+
+    async def run() -> None:
+        url = server.url_of(how)
+        pool = pool_of(url)
+        call = Busy(payload(url))
+        pool.send(call)
+        await asyncio.wait_for(call.ended, PATIENCE_S)
+        assert call.kind == "reset"
+        assert bool(call.body) == (how != "reset_in_head")
+        await pool.close()
+
+    runner.run(run())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from typing import Protocol
@@ -71,8 +72,8 @@ class Connection:
     """A connection that is up. It owns its socket, reads whatever comes, and has at most one call."""
 
     __slots__ = (
-        "_loop", "_owner", "_received_bytes", "_replies", "_socket", "_tls", "_unsent", "_writing", "call", "is_open",
-        "pooled",
+        "_loop", "_owner", "_received_bytes", "_replies", "_reset", "_socket", "_tls", "_unsent", "_writing", "call",
+        "is_open", "pooled",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, connected: socket.socket) -> None:
@@ -82,6 +83,7 @@ class Connection:
         self._received_bytes = 0
         self._unsent: memoryview | None = None
         self._writing = False
+        self._reset = ""
         self.call: Call | None = None
         self.is_open = True
         self.pooled = False
@@ -133,15 +135,16 @@ class Connection:
         while self.is_open and self._tls is not None and self._tls.pending():
             self._readable()  # what is decrypted already wakes no loop
 
-    def _readable(self) -> None:
+    def _readable(self) -> bool:
+        """Read once, and act on it; whether there may be more."""
         owner = self._owner
         try:
             count = self._socket.recv_into(owner.buffer)
         except _WOULD_BLOCK:
-            return
+            return False
         except OSError as error:
             self._lost(f"the connection was lost: {_words(error)}", now_ns())
-            return
+            return False
         at_ns = now_ns()
         if owner.quick_ack and _QUICK_ACK is not None:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)  # the kernel forgets it again and again
@@ -150,11 +153,15 @@ class Connection:
             self.close()  # closed by the server, or it says something that was not asked
         elif count:
             self._received(call, owner.view[:count], at_ns)
+            return self.is_open
+        elif self._reset:
+            self._lost(self._reset, at_ns)
         elif self._replies.until_close:
             self._finished(call, at_ns)
         else:
             when = "before the reply's end" if self._received_bytes else "before any reply"
             self._lost(f"the server closed the connection {when}", at_ns)
+        return False
 
     def _received(self, call: Call, data: memoryview, at_ns: int) -> None:
         replies = self._replies
@@ -182,6 +189,19 @@ class Connection:
             self.drop("too large", f"the reply's head has more than {MOST_HEAD_BYTES} bytes", at_ns)
         elif self._received_bytes > MOST_REPLY_BYTES:
             self.drop("too large", f"the reply has more than {MOST_REPLY_BYTES} bytes", at_ns)
+        elif code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._read_rest(call, code)
+
+    def _read_rest(self, call: Call, code: int) -> None:
+        """A reset came along with data: what is there counts, then the call has failed.
+
+        libuv says once that a socket is in error and then watches it no more, though data may be what is read first.
+        """
+        self._reset = f"the connection was lost: {os.strerror(code)}"
+        while self.call is call and self._readable():
+            pass
+        if self.call is call:
+            self._lost(self._reset, now_ns())
 
     def _finished(self, call: Call, at_ns: int) -> None:
         self.call = call.carrier = None
