@@ -26,11 +26,13 @@ _ROWS = 2**16
 
 @dataclass(frozen=True)
 class Missing:
-    """What became of requests that arrive up to ``until_s`` and have no record: they ended as ``error``, one of
-    :data:`groundswell.replay.journal.ERRORS`. Later ones were not due, and have no result."""
+    """What became of requests that were due up to ``until_s`` and have no record: they ended as ``error``, one of
+    :data:`groundswell.replay.journal.ERRORS`. Later ones were not due, and have no result. The run began at
+    ``begin_s`` of the workload."""
 
     error: str
     until_s: float
+    begin_s: float = 0.0
 
 
 def digest_of(journals: Journals) -> str:
@@ -78,10 +80,10 @@ def _frame(block: pl.DataFrame, journals: Journals, missing: Missing, event_time
     frame = there.with_columns(*_columns(records, journals.words(records, place)))
     if event_times:
         frame = frame.with_columns(list_column("event_s", *journals.times(records, place)))
-    lacking = block.filter(~kept & (block["arrival_s"] <= missing.until_s).to_numpy())
+    lacking = block.filter(~kept & (block["arrival_s"] - missing.begin_s <= missing.until_s).to_numpy())
     if not lacking.height:
         return frame
-    return pl.concat([frame, _missing(lacking, missing.error)], how="diagonal").sort("row")
+    return pl.concat([frame, _missing(lacking, missing)], how="diagonal").sort("row")
 
 
 def _columns(records: Records, words: list[str | None]) -> list[pl.Series]:
@@ -97,10 +99,11 @@ def _columns(records: Records, words: list[str | None]) -> list[pl.Series]:
     ]
 
 
-def _missing(block: pl.DataFrame, error: str) -> pl.DataFrame:
+def _missing(block: pl.DataFrame, missing: Missing) -> pl.DataFrame:
     """Rows that were due, of which nothing was written down."""
     return block.rename({"output_tokens": "asked_tokens", "arrival_s": "due_s"}).with_columns(
-        pl.lit(error).alias("error"),
+        pl.lit(missing.error).alias("error"),
+        pl.col("due_s") - missing.begin_s,
         *(pl.lit(False).alias(name) for name in _FLAGS),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import polars as pl
 
 from groundswell.errors import GroundswellError, OutputError, UsageError
 from groundswell.replay.collect import Missing, digest_of, write_results
@@ -25,17 +24,20 @@ from groundswell.replay.records import Journals
 from groundswell.replay.run import LEAD_S, TALK_LEAD_S, Ended, Run
 from groundswell.replay.schedule import Schedule
 from groundswell.replay.scrape import Scraper
-from groundswell.replay.source import NAMED, Source
+from groundswell.replay.source import Source
 from groundswell.replay.transport import tls_context
 from groundswell.replay.view import View
 from groundswell.replay.vocabulary import vocabulary_of
 from groundswell.replay.wire import Setup, Tls
 from groundswell.replay.words import Words
-from groundswell.table import client_column
 from groundswell.targets import TARGETS
+from groundswell.units import show_duration
 
 REQUESTS_PER_WORKER, EVENTS_PER_WORKER = 3000, 40_000
 """A second, at the peak: what one worker is given, and no more workers are started than there are cores."""
+
+LONGEST_WAIT_S = 10.0
+"""A workload whose first request comes later begins with that one."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def replay(
     words = vocabulary_of(options.tokenizer, ids=_takes_ids(options))
     if not words.sure and options.target != "null":
         say(f"no --tokenizer: prompts are of {words.name}, which are taken to be one token each")
+    if begin_of(plan):
+        say(f"the first request arrives after {show_duration(plan.first_s)}: the run begins with it")
     probed = _probed(options, words, plan)
     for text in probed.notes:
         say(text)
@@ -156,7 +160,7 @@ def _asked(plan: Plan, options: Options, words: Words, probed: Probed) -> dict[s
         "turns": options.turns,
         "answers": options.answers,
         "requests": plan.requests,
-        "span_s": plan.last_s,
+        "span_s": plan.last_s - begin_of(plan),
         "workload": plan.digest,
         "words": hashlib.sha256(words.table).hexdigest()[:16],
     }
@@ -183,11 +187,16 @@ def _go(
     if scraper is not None:
         scraper.start()
     try:
-        run = Run(schedule, setups, folder, view, scraper, TALK_LEAD_S if talks else LEAD_S, cut_s)
+        run = Run(schedule, setups, folder, view, scraper, TALK_LEAD_S if talks else LEAD_S, begin_of(plan), cut_s)
         return run.go(), scraper
     finally:
         if scraper is not None:
             scraper.stop()
+
+
+def begin_of(plan: Plan) -> float:
+    """When a run begins, on the workload's clock: with a piece cut out of a longer one nobody waits for its begin."""
+    return plan.first_s if plan.first_s > LONGEST_WAIT_S else 0.0
 
 
 def workers_for(plan: Plan) -> int:
@@ -222,6 +231,7 @@ def _setups(
             timeout_s=options.timeout_s,
             most_open=-(-options.most_open // count),
             warm_connections=min(int(np.nan_to_num(plan.peak_rate_per_s / count)) + 2, 64),
+            begin_s=begin_of(plan),
             from_s=cut_s,
             quick_ack=options.quick_ack,
             event_times=options.event_times,
@@ -270,9 +280,11 @@ def _settled(
     if scraper is not None:
         metadata |= {"series": scraper.series(), "totals": scraper.totals()}
     # What has no record is still to be sent where the run was broken off, but for that which a dead worker had.
-    missing = Missing("worker lost" if ended.lost else "unsent", inf if whole else ended.end_s if ended.lost else -inf)
+    missing = Missing(
+        "worker lost" if ended.lost else "unsent", inf if whole else ended.end_s if ended.lost else -inf, begin_of(plan)
+    )
     try:
-        write_results(journals, _named(source), output, metadata, missing, options.event_times)
+        write_results(journals, source.named(), output, metadata, missing, options.event_times)
     except OutputError as fault:
         raise OutputError(f"{fault}; what was recorded is in {folder.path}, and --resume goes on from there") from None
     if ended.failures:
@@ -283,9 +295,3 @@ def _settled(
     if whole:
         folder.remove()
     return Outcome(output, ended, int(metadata["run"]["remaining"]), None if whole else folder.path)
-
-
-def _named(source: Source) -> Iterator[pl.DataFrame]:
-    """The workload's rows with what results repeat of them, in order."""
-    for frame in source.blocks(NAMED):
-        yield frame.with_columns(client_column(frame["client"].to_numpy(), source.clients))

@@ -31,10 +31,12 @@ class Row(msgspec.Struct, gc=False):
 
 
 class Rows:
-    """What is left of a batch; nothing of it is due before ``from_s``."""
+    """What is left of a batch. The run begins at ``begin_s`` of its clock, and nothing is due before ``from_s`` of the
+    run's."""
 
-    def __init__(self, batch: Batch, from_s: float = 0.0) -> None:
-        self._batch, self._size, self._at, self._from_s = batch, len(batch), 0, from_s
+    def __init__(self, batch: Batch, begin_s: float = 0.0, from_s: float = 0.0) -> None:
+        self._batch, self._size, self._at = batch, len(batch), 0
+        self._begin_s, self._from_s = begin_s, from_s
         self._ends = {name: np.cumsum(column(batch, count)) for name, count in _COUNTS.items()}
 
     def __len__(self) -> int:
@@ -49,7 +51,7 @@ class Rows:
             values: list[int] = column(self._batch, name)[begin:end].tolist()
             return values
 
-        due_s = np.maximum(column(self._batch, "due_s")[begin:end], self._from_s)
+        due_s = np.maximum(column(self._batch, "due_s")[begin:end] - self._begin_s, self._from_s)
         due_ns = np.rint(due_s * 1e9).astype(np.int64).tolist()
         think = column(self._batch, "think_s")[begin:end].tolist()
         runs, images, audio = (self._lists(name, begin, end) for name in ("runs", "images", "audio"))

@@ -51,7 +51,8 @@ class Ended:
 
 
 class Run:
-    """One stretch of a run: from its begin, or from where it was interrupted, to its end or the next interruption."""
+    """One stretch of a run: from its begin, which is at ``begin_s`` of the workload, or from where it was interrupted,
+    which was ``from_s`` later, to its end or the next interruption."""
 
     def __init__(
         self,
@@ -61,11 +62,12 @@ class Run:
         view: View,
         scraper: Scraper | None,
         lead_s: float,
+        begin_s: float = 0.0,
         from_s: float = 0.0,
     ) -> None:
         self._schedule, self._setups, self._folder = schedule, setups, folder
         self._view, self._scraper, self._lead_s = view, scraper, lead_s
-        self._from_ns = int(from_s * 1e9)
+        self._begin_s, self._from_ns = begin_s, int(from_s * 1e9)
         self._workers: list[Worker] = []
         self._start_ns = 0
         self._known = 0  # requests that workers have been told of and not sent
@@ -117,7 +119,7 @@ class Run:
             for worker, batch in zip(self._workers, batches, strict=True):
                 if batch is not None or first:
                     worker.tell(batch if batch is not None else _NOTHING)
-            fed_s, first = upto_s, False
+            fed_s, first = upto_s - self._begin_s, False
         for worker in self._workers:
             worker.tell(NoMore())
 

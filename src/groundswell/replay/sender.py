@@ -84,7 +84,7 @@ class Sender:
 
     def add(self, batch: Batch) -> None:
         """Take requests that are to be sent."""
-        self._received.append(Rows(batch, self.setup.from_s))
+        self._received.append(Rows(batch, self.setup.begin_s, self.setup.from_s))
         self._work_soon()
 
     def start(self, origin_ns: int) -> None:
@@ -186,6 +186,8 @@ class Sender:
         heappush(self._planned, (due_ns, row.row, row, talk))
         if due_ns - AHEAD_NS // 2 <= self.now_ns():
             self._work_soon()
+        elif self._planned[0][0] == due_ns:
+            self._set_alarm()
 
     def _work_soon(self) -> None:
         if not self._working:

@@ -85,9 +85,10 @@ class Source:
             yield kept(piece.row, self._read(piece.frame.select(map(numbered, names))), from_s, until_s, skip)
 
     def named(self, until_s: float = inf) -> Iterator[pl.DataFrame]:
-        """Frames of ``row`` and :data:`NAMED`, as far as there are, ``client`` as a category of all clients."""
+        """Frames of ``row``, ``arrival_s`` and those of :data:`NAMED` that there are, ``client`` as a category of all
+        clients."""
         for frame in self.blocks(NAMED, until_s=until_s):
-            yield frame.drop("arrival_s").with_columns(client_column(frame["client"].to_numpy(), self.clients))
+            yield frame.with_columns(client_column(frame["client"].to_numpy(), self.clients))
 
     def close(self) -> None:
         """Remove temporary files, if there are any; nothing can be read afterwards."""

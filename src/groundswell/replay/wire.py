@@ -22,7 +22,7 @@ ALONE = -1
 class Batch(msgspec.Struct, frozen=True, tag="batch"):
     """Requests in order of their arrival, each column the little-endian bytes of an array.
 
-    ``due_s`` counts from the run's begin. A request with a ``think_s`` (not nan) waits for its conversation's reply
+    ``due_s`` is of the workload's clock. A request with a ``think_s`` (not nan) waits for its conversation's reply
     before it, and is due so long after that; where there was none, and for nan, it is due at ``due_s``. ``last``: no
     later request of its conversation comes. ``input_tokens`` is the whole prompt without images and audio. ``runs`` are
     pairs (first block, number of blocks), ``run_count`` of them for each request; so are ``images`` and ``audio`` the
@@ -105,6 +105,8 @@ class Setup(msgspec.Struct, frozen=True, tag="setup"):
     block_tokens: int
     words: bytes
     """A :class:`groundswell.replay.words.Words`, as MessagePack."""
+    begin_s: float = 0.0
+    """When the run begins, on the workload's clock."""
     from_s: float = 0.0
     """Nothing is due before: a run that is resumed has requests that were due, and not sent or not answered."""
     key_env: str | None = None
