@@ -134,6 +134,15 @@ def dies_when_reused(request: Request) -> bool:
 
 
 @behaviour
+def resets_after(request: Request) -> bool:
+    """A good reply that promises to keep the connection, which is then reset."""
+    well(request)
+    time.sleep(0.02)
+    request.reset()
+    return False
+
+
+@behaviour
 def reset(request: Request) -> bool:
     """Before any byte."""
     request.reset()

@@ -45,6 +45,14 @@ def pool_of(url: str, *, connect_timeout_s: float = 10.0, quick_ack: bool = Fals
     )
 
 
+class Busy(Heard):
+    """The loop does nothing else until the reply, and what follows it, is there."""
+
+    def on_sent(self, at_ns: int) -> None:
+        super().on_sent(at_ns)
+        time.sleep(0.2)
+
+
 def talk(runner: asyncio.Runner, url: str, count: int = 1) -> tuple[list[Heard], Pool]:
     """What comes of ``count`` requests, one after the other, each once the one before has ended."""
 
@@ -181,11 +189,6 @@ def test_a_reset_that_is_there_together_with_the_last_data_is_noticed(
 ) -> None:
     """libuv tells of such a socket once, and data may be all that is read then: calls hung for ever."""
 
-    class Busy(Heard):
-        def on_sent(self, at_ns: int) -> None:
-            super().on_sent(at_ns)
-            time.sleep(0.2)  # data and reset arrive meanwhile
-
     async def run() -> None:
         url = server.url_of(how)
         pool = pool_of(url)
@@ -194,6 +197,23 @@ def test_a_reset_that_is_there_together_with_the_last_data_is_noticed(
         await asyncio.wait_for(call.ended, PATIENCE_S)
         assert call.kind == "reset"
         assert bool(call.body) == (how != "reset_in_head")
+        await pool.close()
+
+    runner.run(run())
+
+
+def test_a_reset_that_is_there_together_with_the_whole_reply_costs_the_next_call_nothing(
+    runner: asyncio.Runner, server: FaultServer
+) -> None:
+    async def run() -> None:
+        pool = pool_of(server.url_of("resets_after"))
+        for _ in range(3):
+            call = Busy(payload(server.url_of("resets_after")))
+            pool.send(call)
+            await asyncio.wait_for(call.ended, PATIENCE_S)
+            assert (call.status, call.told[-1]) == (200, "end")
+        assert server.requests == 3
+        assert pool.open_calls == 0
         await pool.close()
 
     runner.run(run())

@@ -100,7 +100,8 @@ class Connection:
             sent = self._socket.send(payload)
         except _WOULD_BLOCK:
             sent = 0
-        except OSError:  # the server has closed it; the loop has that still to tell, and then it is known what to do
+        except OSError:  # the server has closed it before
+            self._loop.call_soon(self._read_rest, call)
             return
         call.on_sent(now_ns())
         if sent < len(payload) and self.call is call:
@@ -119,11 +120,22 @@ class Connection:
                 self._writing = True
                 self._loop.add_writer(self._socket.fileno(), self._write)
             return
-        except OSError:  # a server may refuse a request in its midst: what it said is still to be read
-            pass
+        except OSError:  # a server may refuse a request in its midst, and may have said why
+            self._loop.call_soon(self._read_rest, self.call)
         else:
             self._unsent = None
         self._stop_writing()
+
+    def _read_rest(self, call: Call | None) -> None:
+        """The connection is dead: what the server said before still counts, then the call is lost.
+
+        Nobody else may tell: libuv says once that a socket is in error and then watches it no more, though data may be
+        all that was read at that time.
+        """
+        while call is not None and self.call is call and self._readable():
+            pass
+        if call is not None and self.call is call:
+            self._lost(self._reset or "the server closed the connection", now_ns())
 
     def _stop_writing(self) -> None:
         if self._writing:
@@ -190,18 +202,8 @@ class Connection:
         elif self._received_bytes > MOST_REPLY_BYTES:
             self.drop("too large", f"the reply has more than {MOST_REPLY_BYTES} bytes", at_ns)
         elif code := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._read_rest(call, code)
-
-    def _read_rest(self, call: Call, code: int) -> None:
-        """A reset came along with data: what is there counts, then the call has failed.
-
-        libuv says once that a socket is in error and then watches it no more, though data may be what is read first.
-        """
-        self._reset = f"the connection was lost: {os.strerror(code)}"
-        while self.call is call and self._readable():
-            pass
-        if self.call is call:
-            self._lost(self._reset, now_ns())
+            self._reset = f"the connection was lost: {os.strerror(code)}"
+            self._read_rest(call)
 
     def _finished(self, call: Call, at_ns: int) -> None:
         self.call = call.carrier = None
