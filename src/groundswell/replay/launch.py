@@ -79,6 +79,25 @@ class Outcome:
     """Where ``--resume`` goes on; None where nothing is left to do."""
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What prompts are made of, and what is known of the server: the same for all runs against one."""
+
+    words: Words
+    probed: Probed
+
+
+def learn(plan: Plan, options: Options, say: Callable[[str], None] = lambda text: None) -> Learned:
+    """What a run has to know before it begins: reads the tokenizer, and tries the server with small requests."""
+    words = vocabulary_of(options.tokenizer, ids=_takes_ids(options))
+    if not words.sure and options.target != "null":
+        say(f"no --tokenizer: prompts are of {words.name}, which are taken to be one token each")
+    probed = _probed(options, words, plan)
+    for text in probed.notes:
+        say(text)
+    return Learned(words, probed)
+
+
 def replay(
     source: Source,
     plan: Plan,
@@ -86,22 +105,20 @@ def replay(
     output: Path,
     *,
     resume: bool = False,
+    learned: Learned | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
     """Send a workload to a server, each request when it is due, and write the results.
 
-    What a person should know beforehand goes to ``say``. Raises UsageError for what cannot be meant, and
-    GroundswellError where the server cannot be reached at all or the results cannot be written.
+    What a person should know beforehand goes to ``say``; what an earlier run ``learned`` need not be learned again.
+    Raises UsageError for what cannot be meant, and GroundswellError where the server cannot be reached at all or the
+    results cannot be written.
     """
     folder = Folder(output)
-    words = vocabulary_of(options.tokenizer, ids=_takes_ids(options))
-    if not words.sure and options.target != "null":
-        say(f"no --tokenizer: prompts are of {words.name}, which are taken to be one token each")
     if begin_of(plan):
         say(f"the first request arrives after {show_duration(plan.first_s)}: the run begins with it")
-    probed = _probed(options, words, plan)
-    for text in probed.notes:
-        say(text)
+    learned = learned or learn(plan, options, say)
+    words, probed = learned.words, learned.probed
     asked = _asked(plan, options, words, probed)
     cut_s, done = 0.0, np.empty(0, np.int64)
     if resume:
