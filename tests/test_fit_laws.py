@@ -25,8 +25,7 @@ from groundswell.errors import UsageError
 from groundswell.fit import FitSetting, fit_pool
 from groundswell.fit.laws import _beginnings
 from groundswell.population import Population, fit_population
-from groundswell.prefix import BLOCK_SIZE_KEY
-from groundswell.table import Workload
+from groundswell.table import BLOCK_SIZE_KEY, Workload
 from test_fit_sessions import random_tree, trace_of
 
 LAWS = FitSetting(min_requests=1, conversations="laws")

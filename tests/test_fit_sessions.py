@@ -15,9 +15,9 @@ from groundswell.clients.sessions import Sessions
 from groundswell.compose import compose
 from groundswell.fit import FitSetting, fit_pool, linking
 from groundswell.fit._tree import MOST_TURNS, WAYS
-from groundswell.prefix import BLOCK_SIZE_KEY, runs_of, with_blocks
+from groundswell.prefix import runs_of, with_blocks
 from groundswell.service import TPOT_S, TTFT_S
-from groundswell.table import Workload
+from groundswell.table import BLOCK_SIZE_KEY, Workload
 from workloads import cut, random_workload
 
 B = 16

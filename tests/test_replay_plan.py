@@ -10,12 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from groundswell import prefix
 from groundswell.errors import DataError
 from groundswell.formats import write
 from groundswell.prefix import runs_of
 from groundswell.replay import _pieces
-from groundswell.replay import plan as plans
 from groundswell.replay.plan import Items, survey
 from groundswell.replay.source import held, opened
 from groundswell.summary import Summary
@@ -196,7 +194,3 @@ def test_requests_of_nothing_are_told() -> None:
     plan = survey(held(Workload(workload.frame.with_columns(nothing.alias("output_tokens")))))
     assert plan.empty_replies == 20
     assert "20 requests ask for 0 tokens" in plan.text()
-
-
-def test_the_size_of_blocks_is_looked_up_where_it_is_kept() -> None:
-    assert plans.BLOCK_SIZE_KEY == prefix.BLOCK_SIZE_KEY

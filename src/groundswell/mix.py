@@ -23,11 +23,11 @@ from groundswell.clients import ClientPool
 from groundswell.clients.join import concat
 from groundswell.errors import UsageError
 from groundswell.formats.reading.roster import EVERYONE
-from groundswell.prefix import BLOCK_SIZE_KEY, flat, runs_of
+from groundswell.prefix import flat, runs_of
 from groundswell.rescale import Selected, Selection, rescale
 from groundswell.rescale._units import TRAFFIC
 from groundswell.rescale.thin import Thin
-from groundswell.table import COLUMNS, ITEM_COLUMNS, REQUIRED, Workload, client_column, list_column
+from groundswell.table import BLOCK_SIZE_KEY, COLUMNS, ITEM_COLUMNS, REQUIRED, Workload, client_column, list_column
 from groundswell.units import show_duration
 
 _WITHIN = 0.05

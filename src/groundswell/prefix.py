@@ -21,9 +21,6 @@ from groundswell.table import Workload, list_column
 
 Ints = NDArray[np.int64]
 
-BLOCK_SIZE_KEY = "prefix_block_tokens"
-"""Where a workload's metadata says how many tokens each of its blocks stands for."""
-
 MOST_IDS = 2**22
 """As many ids :func:`expanded` puts into one block, and what is left of its last request's."""
 

@@ -23,6 +23,9 @@ Tokens = NDArray[np.int32]
 METADATA_KEY = "groundswell"
 """Under this key a Parquet file says where it comes from, as JSON."""
 
+BLOCK_SIZE_KEY = "prefix_block_tokens"
+"""Where a workload's metadata says how many tokens each of its prefix blocks stands for."""
+
 PARQUET: dict[str, Any] = {"compression": "zstd", "compression_level": 1, "row_group_size": 2**18}
 """How Parquet is written: benchmarks/bench_formats.py has what each choice costs. That the size of row groups is stated
 also makes the bytes independent of how the rows came in."""

@@ -19,10 +19,10 @@ from groundswell.fit import FitSetting, fit_pool
 from groundswell.formats import write
 from groundswell.formats.reading import read
 from groundswell.population import Population
-from groundswell.prefix import BLOCK_SIZE_KEY, with_blocks
+from groundswell.prefix import with_blocks
 from groundswell.rescale import rescale
 from groundswell.summary import Summary
-from groundswell.table import Workload
+from groundswell.table import BLOCK_SIZE_KEY, Workload
 
 LENGTHS = {
     "input_tokens": "lognormal:mean=800,cv=1.5",

@@ -170,7 +170,7 @@ def _mix_traces(
 
 def _all_metadata(own: dict[str, Any], traces: Sequence[Trace], record: dict[str, Any]) -> dict[str, Any]:
     """What the file says of where it comes from."""
-    from groundswell.prefix import BLOCK_SIZE_KEY
+    from groundswell.table import BLOCK_SIZE_KEY
 
     sizes = {trace.metadata[BLOCK_SIZE_KEY] for trace in traces if BLOCK_SIZE_KEY in trace.metadata}
     return {**own, **({BLOCK_SIZE_KEY: sizes.pop()} if len(sizes) == 1 else {}), **record}

@@ -28,9 +28,8 @@ from groundswell.compose.talking import Talking
 from groundswell.compose.talks import Talks
 from groundswell.compose.turn_rows import Block
 from groundswell.errors import UsageError
-from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.rates import Rate, parse_rate
-from groundswell.table import Workload
+from groundswell.table import BLOCK_SIZE_KEY, Workload
 
 Task = Callable[[], Block]
 

@@ -29,9 +29,9 @@ from groundswell.fit import _tree as tree
 from groundswell.fit._tree import BEGINS, IDS, NODE, NODES, SHARES, TALK, TALKS
 from groundswell.fit.cells import Cells
 from groundswell.fit.setting import Grid
-from groundswell.prefix import BLOCK_SIZE_KEY, flat, ids_of
+from groundswell.prefix import flat, ids_of
 from groundswell.stats.tally import joined
-from groundswell.table import Workload
+from groundswell.table import BLOCK_SIZE_KEY, Workload
 
 Ints = NDArray[np.int64]
 

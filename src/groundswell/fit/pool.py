@@ -26,7 +26,7 @@ from groundswell.fit.sessions import Recorded, recorded
 from groundswell.fit.setting import FitSetting, Grid
 from groundswell.fit.sharing import spread, stretches
 from groundswell.fit.tables import Lengths, build
-from groundswell.prefix import BLOCK_SIZE_KEY
+from groundswell.table import BLOCK_SIZE_KEY
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

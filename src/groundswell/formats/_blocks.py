@@ -13,8 +13,7 @@ from groundswell.errors import DataError, UsageError
 from groundswell.formats._block_sizes import resized
 from groundswell.formats._lines import input_length
 from groundswell.formats._numbering import Numbering
-from groundswell.prefix import BLOCK_SIZE_KEY
-from groundswell.table import Workload, list_column
+from groundswell.table import BLOCK_SIZE_KEY, Workload, list_column
 
 Ids = NDArray[np.int64]
 

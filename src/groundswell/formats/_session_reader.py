@@ -23,8 +23,8 @@ from groundswell.formats._json_values import (
 )
 from groundswell.formats._sessions import Sessions
 from groundswell.formats.layout import REFUSED, Head, Layout
-from groundswell.prefix import BLOCK_SIZE_KEY
 from groundswell.service import TPOT_S, TTFT_S
+from groundswell.table import BLOCK_SIZE_KEY
 
 PROMPTS = ("input_length", "text_input", "messages", "payload")
 """A row has one of these."""

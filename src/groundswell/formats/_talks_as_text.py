@@ -10,8 +10,8 @@ import polars as pl
 
 from groundswell.formats._blocks import BlockIds
 from groundswell.formats._words import texts
-from groundswell.prefix import BLOCK_SIZE_KEY, flat, with_blocks
-from groundswell.table import Workload
+from groundswell.prefix import flat, with_blocks
+from groundswell.table import BLOCK_SIZE_KEY, Workload
 
 _USUAL_BLOCK = 16
 

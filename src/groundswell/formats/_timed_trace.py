@@ -15,7 +15,7 @@ from groundswell.errors import UsageError
 from groundswell.formats._block_sizes import block_range, too_many, usual_size
 from groundswell.formats._json_values import dated, finite, is_json, is_number, tokens, values_at
 from groundswell.formats.layout import REFUSED, Head, Layout
-from groundswell.prefix import BLOCK_SIZE_KEY
+from groundswell.table import BLOCK_SIZE_KEY
 
 NUMBERS = ("timestamp", "input_length", "output_length")
 FIELDS = (*NUMBERS, "hash_ids")

@@ -10,7 +10,7 @@ from groundswell.formats._block_sizes import too_many
 from groundswell.formats._ids import id_numbers
 from groundswell.formats._json_values import dated, finite, is_number, turn_number
 from groundswell.formats.layout import REFUSED, Head, Layout
-from groundswell.prefix import BLOCK_SIZE_KEY
+from groundswell.table import BLOCK_SIZE_KEY
 
 NO_MODEL = "unknown"
 """The model of requests that name none: the format asks for one."""

@@ -19,8 +19,7 @@ from groundswell.formats._blocks import BlockIds, block_size
 from groundswell.formats._json_values import is_json, turn_number
 from groundswell.formats._lines import JsonLines, input_length, second
 from groundswell.formats.layout import REFUSED, Head, Layout
-from groundswell.prefix import BLOCK_SIZE_KEY
-from groundswell.table import Workload
+from groundswell.table import BLOCK_SIZE_KEY, Workload
 
 ROOT = -1
 """The parent of a chat's first turn."""

@@ -16,13 +16,11 @@ from groundswell.replay._columns import SENT, Columns, Lists
 from groundswell.replay._turns import Ends
 from groundswell.replay.source import Source
 from groundswell.replay.wire import ALONE
+from groundswell.table import BLOCK_SIZE_KEY
 from groundswell.units import show_count, show_duration
 
 PEAK_WINDOW_S = 10.0
 """Peaks are those of the busiest such stretch, counted from time 0."""
-BLOCK_SIZE_KEY = "prefix_block_tokens"
-"""Where a workload's metadata says how many tokens a prefix block stands for: :mod:`groundswell.prefix` has the same,
-and a compiler behind it."""
 
 
 _KINDS = {"images", "audio", "video"}

@@ -18,8 +18,7 @@ from groundswell.formats.layout import REFUSED, Head, Layout
 from groundswell.formats.layout.columns import Column, column_of, shown_columns
 from groundswell.formats.layout.lists import whole_numbers
 from groundswell.formats.layout.times import unix_s
-from groundswell.prefix import BLOCK_SIZE_KEY
-from groundswell.table import COLUMNS, ITEM_COLUMNS, list_column
+from groundswell.table import BLOCK_SIZE_KEY, COLUMNS, ITEM_COLUMNS, list_column
 
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 """How many of a unit of time are a second."""
