@@ -17,6 +17,7 @@ import run_example as example
 from groundswell.cli import run as command
 from groundswell.errors import UsageError
 from groundswell.judge import judge
+from groundswell.judge.figures import Reason
 from groundswell.judge.slo import SLO
 from groundswell.report import Figure
 from groundswell.report.figure import Verdict
@@ -178,6 +179,25 @@ def test_distributions_are_those_of_the_requests(one: list[Shown]) -> None:
     assert tail[-1]["y"] == pytest.approx(np.isinf(ttft).mean(), rel=0.2), "failures never end"
 
 
+def test_rates_over_time_are_what_happened_in_each_stretch(one: list[Shown]) -> None:
+    (run,) = one
+    edges = np.append(np.arange(0.0, run.span_s, 10.0), run.span_s)
+    drawn = [layer["data"]["values"] for layer in figure(one, "time-rate").spec["layer"]
+             if isinstance(layer["mark"], dict) and layer["mark"]["type"] == "line"]  # fmt: skip
+    columns = (run.results.floats(name) for name in ("due_s", "sent_s", "done_s"))
+    for line, at, keep in zip(drawn, columns, (True, True, ~run.results.failed), strict=True):
+        count, _ = np.histogram(at[keep & np.isfinite(at)], edges)
+        np.testing.assert_allclose([point["y"] for point in line], count / np.diff(edges), rtol=1e-3)
+
+
+def test_each_kind_of_error_is_drawn_as_often_as_it_came(one: list[Shown]) -> None:
+    (run,) = one
+    drawn = [layer["data"]["values"] for layer in figure(one, "errors-time").spec["layer"]
+             if isinstance(layer["mark"], dict) and layer["mark"]["type"] == "line"]  # fmt: skip
+    counts = [sum(point["y"] for point in line) * run.rate_width_s for line in drawn]
+    assert counts == pytest.approx([error.count for error in run.judgement.errors], rel=1e-3)
+
+
 def test_a_cross_is_where_the_99th_percentile_is_never(one: list[Shown]) -> None:
     crosses = [layer for layer in figure(one, "time-ttft").spec["layer"] if layer["mark"] != "line"
                and layer["mark"]["type"] == "text"]  # fmt: skip
@@ -186,6 +206,11 @@ def test_a_cross_is_where_the_99th_percentile_is_never(one: list[Shown]) -> None
     middles = (over_time.at_s + over_time.width_s / 2)[np.isposinf(over_time.ttft_p99)] / 60
     assert at == pytest.approx(middles.tolist(), rel=1e-4)
     assert at
+
+
+def test_no_99th_percentile_is_promised_where_no_stretch_has_one(one: list[Shown], bare: list[Shown]) -> None:
+    assert "The median and the 99th percentile" in figure(one, "time-ttft").caption
+    assert "none has enough for a 99th percentile" in figure(bare, "time-ttft").caption
 
 
 def test_charts_hold_summaries_however_many_requests_there_are() -> None:
@@ -232,10 +257,29 @@ def test_nothing_gets_out_of_its_place_and_no_key_is_shown(
         if attributes.get("type") == "application/json":
             json.loads(script)
             assert "<" not in script
+    assert running(found) == running(expected), "no script but the page's own"
     assert "w" * 400 not in found.shown
     assert "https://example.com:8000/v1" in found.shown
     for secret in SECRETS:
         assert secret not in text, secret
+
+
+def running(page: Parts) -> list[str]:
+    """The scripts that a browser runs."""
+    return [script for attributes, script in page.scripts if attributes.get("type") != "application/json"]
+
+
+def test_what_a_judgement_says_is_escaped(one: list[Shown], tmp_path: Path) -> None:
+    said = "<i>x</i>"
+    judgement = replace(
+        one[0].judgement,
+        invalid=(Reason(said + "1", said + "2"),),
+        notes=(said + "3",),
+        clauses=tuple(replace(held, text=said + "4", why=said + "5") for held in one[0].judgement.clauses),
+    )
+    page = Parts(written([replace(one[0], name=said, judgement=judgement)] * 2, tmp_path))
+    assert "i" not in {tag for tag, _ in page.elements}
+    assert [i for i in "12345" if said + i not in page.shown] == []
 
 
 def test_an_address_is_shown_without_what_may_be_secret() -> None:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-import numpy as np
-import polars as pl
-
 from groundswell.characterize.figures import Series
 from groundswell.report import axes, palette, words
 from groundswell.report.figure import Figure, Section, Table
-from groundswell.report.run import summaries
 from groundswell.report.run.marks import Part
 from groundswell.report.run.shown import Shown
 from groundswell.report.run.timeline import each, panel
@@ -43,15 +39,14 @@ def _figures(runs: Sequence[Shown]) -> Iterator[Figure]:
     kinds = [error.kind for error in run.judgement.errors[:MOST_KINDS]]
     yield from panel(
         runs, "errors-time", "Failures per second by kind",
-        f"Requests that failed, by when they were due, in stretches of {each(runs)}.",
+        f"Requests that failed, by when they were due, in stretches of {each(runs, 'rate_width_s')}.",
         words.count(run.judgement.failed, "failure"), axes.count("failures per second"),
         [Part(kind, colour, partial(_over_time, kind)) for kind, colour in zip(kinds, COLOURS, strict=False)],
     )  # fmt: skip
 
 
 def _over_time(kind: str, run: Shown) -> Series:
-    due = run.results.frame.lazy().filter(pl.col("error") == kind).select("due_s").collect()["due_s"]
-    return summaries.rate(due.to_numpy().astype(np.float64), run.span_s, run.judgement.over_time.width_s)
+    return run.rate("due_s", (run.results.frame["error"] == kind).fill_null(False).to_numpy())
 
 
 def _table(run: Shown, named: bool) -> Table:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundswell.characterize.figures import Series
 from groundswell.report import words
@@ -32,15 +33,20 @@ class Shown:
 
     @cached_property
     def span_s(self) -> float:
-        """From the run's start to the last of what is known of it."""
-        over_time, at = self.judgement.over_time, self.metric("at_s")
-        ends = [self.judgement.window.span_s, *(over_time.at_s[-1:] + over_time.width_s), *at[-1:]]
-        return float(max(*ends, 1e-3))
+        """From the run's start to the last of what is known of it: the last reply, or reading of a metric."""
+        over_time, at, done = self.judgement.over_time, self.metric("at_s"), self.results.floats("done_s")
+        ends = (over_time.at_s[-1:] + over_time.width_s, at[np.isfinite(at)][-1:], done[np.isfinite(done)])
+        return max(self.judgement.window.span_s, 1e-3, *(float(end.max(initial=0.0)) for end in ends))
 
     @property
     def width_s(self) -> float:
-        """The length of the stretches of charts whose figures come from rows or the server's metrics."""
+        """The length of the stretches of the server's metrics."""
         return summaries.width_s(self.span_s)
+
+    @property
+    def rate_width_s(self) -> float:
+        """The length of the stretches in which requests are counted: those of the judgement, if that is not many."""
+        return max(self.judgement.over_time.width_s, self.width_s)
 
     def metric(self, name: str) -> Floats:
         """One of the server's metrics, a value a reading; empty where there is none, or none that can be meant."""
@@ -60,10 +66,12 @@ class Shown:
         over_time = self.judgement.over_time
         return np.asarray(over_time.at_s[np.isposinf(getattr(over_time, name))] + over_time.width_s / 2)
 
-    def per_s(self, name: str) -> Series:
-        """One of the judgement's counts over time, a second."""
-        counted = self.over_time(name)
-        return Series(counted.width_s, counted.start_s, counted.value / counted.width_s)
+    def rate(self, name: str, keep: NDArray[np.bool_] | None = None) -> Series:
+        """How many requests a second had the time of a column in each stretch, up to the end of the last one: also
+        what ended after the last was due. Of all requests, or those to keep."""
+        at = self.results.floats(name)
+        at = at if keep is None else at[keep]
+        return summaries.rate(at[np.isfinite(at)], self.span_s, self.rate_width_s)
 
 
 def names(paths: Sequence[Path]) -> list[str]:

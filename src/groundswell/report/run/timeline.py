@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -56,19 +57,21 @@ def panel(
         yield Figure(key, title, caption, n, over_time(runs, drawn, y, never, height))
 
 
-def each(runs: Sequence[Shown]) -> str:
-    """How long the stretches of the judgement's figures are."""
-    return " and ".join(dict.fromkeys(words.duration(run.judgement.over_time.width_s) for run in runs))
+def each(runs: Sequence[Shown], which: Literal["rate_width_s", "width_s"] | None = None) -> str:
+    """How long the stretches of the runs are: those of the judgement's figures, or others."""
+    widths = [run.judgement.over_time.width_s if which is None else getattr(run, which) for run in runs]
+    return " and ".join(dict.fromkeys(map(words.duration, widths)))
 
 
 def _load(runs: Sequence[Shown]) -> Iterator[Figure]:
     n, stretches = n_requests(runs), f"in stretches of {each(runs)}"
-    parts = [Part("due", INK, _per_s("due")), Part("sent", BLUE, _per_s("sent")), Part("ended", GREEN, _per_s("ended"))]
+    counted = f"in stretches of {each(runs, 'rate_width_s')}"
+    parts = [Part("due", INK, _due), Part("sent", BLUE, _sent), Part("ended", GREEN, _ended)]
     if len(runs) > 1:
         del parts[1]
-    which = "were due, were sent and ended" if len(runs) == 1 else "were due and ended"
+    which = "were due, were sent and ended well" if len(runs) == 1 else "were due and ended well"
     yield from panel(
-        runs, "time-rate", "Requests per second", f"Requests that {which}, {stretches}.", n,
+        runs, "time-rate", "Requests per second", f"Requests that {which}, {counted}.", n,
         axes.count("requests per second"), parts,
     )  # fmt: skip
     yield from panel(
@@ -77,9 +80,9 @@ def _load(runs: Sequence[Shown]) -> Iterator[Figure]:
     )  # fmt: skip
     if any(run.judgement.failed for run in runs):
         yield from panel(
-            runs, "time-failed", "Failures per second", f"Requests that failed, by when they were due, {stretches}.",
+            runs, "time-failed", "Failures per second", f"Requests that failed, by when they were due, {counted}.",
             " and ".join(words.count(run.judgement.failed, "failure") for run in runs),
-            axes.count("failures per second"), [Part("failed", RED, _per_s("failed"))],
+            axes.count("failures per second"), [Part("failed", RED, _failed)],
         )  # fmt: skip
     yield from panel(
         runs, "time-output", "Output tokens per second", f"Tokens of replies, {stretches}.", n,
@@ -88,23 +91,24 @@ def _load(runs: Sequence[Shown]) -> Iterator[Figure]:
 
 
 def _latencies(runs: Sequence[Shown]) -> Iterator[Figure]:
-    caption = f"The median and the 99th percentile of the requests that were due in stretches of {each(runs)}"
-    if any(run.judgement.failed for run in runs):
-        caption += "; a request that failed is infinitely late, and a cross is where the 99th percentile is such a one"
     for key, title, y_title in LATENCIES:
-        parts = [
-            Part("median", BLUE, partial(_known, f"{key}_p50")),
-            Part("p99", ORANGE, partial(_known, f"{key}_p99")),
-        ]
-        colours = RUNS if len(runs) > 1 else (ORANGE,)
-        never = [Never(run.never(f"{key}_p99"), colour) for run, colour in zip(runs, colours, strict=False)]
+        p50, p99 = f"{key}_p50", f"{key}_p99"
+        parts = [Part("median", BLUE, partial(_known, p50)), Part("p99", ORANGE, partial(_known, p99))]
+        never = [Never(run.never(p99), RUNS[i] if len(runs) > 1 else ORANGE) for i, run in enumerate(runs)]
+        crossed = any(times.at_s.size for times in never)
+        ranked = crossed or any(np.isfinite(run.over_time(p99).value).any() for run in runs)
+        caption = f"The median{' and the 99th percentile' if ranked else ''} of the requests that were due in "
+        caption += f"stretches of {each(runs)}"
+        caption += "" if ranked else ", of which none has enough for a 99th percentile"
+        if crossed:
+            caption += "; a request that failed is infinitely late, and a cross is where the percentile is such a one"
         y = axes.seconds(y_title)
         yield from panel(runs, f"time-{key}", title, f"{caption}.", n_requests(runs), y, parts, never)
 
 
 def _server(runs: Sequence[Shown]) -> Iterator[Figure]:
     """What the server said of itself."""
-    stretches = " and ".join(dict.fromkeys(words.duration(run.width_s) for run in runs))
+    stretches = each(runs, "width_s")
     n = " and ".join(words.count(run.metric("at_s").size, "reading") for run in runs)
     read = f"What the server said, on average over {stretches}" + (", and the least and the most" * (len(runs) == 1))
     yield from panel(
@@ -136,8 +140,20 @@ def _known(name: str, run: Shown) -> Series:
     return run.over_time(name)
 
 
-def _per_s(name: str) -> Callable[[Shown], Series]:
-    return lambda run: run.per_s(name)
+def _due(run: Shown) -> Series:
+    return run.rate("due_s")
+
+
+def _sent(run: Shown) -> Series | None:
+    return run.rate("sent_s") if "sent_s" in run.results else None
+
+
+def _ended(run: Shown) -> Series:
+    return run.rate("done_s", ~run.results.failed)
+
+
+def _failed(run: Shown) -> Series:
+    return run.rate("due_s", run.results.failed)
 
 
 def _gauge(name: str, run: Shown) -> Line | None:
