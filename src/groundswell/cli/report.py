@@ -9,36 +9,20 @@ from typing import Annotated
 import typer
 
 from groundswell.cli import _options as take
+from groundswell.cli.judge import CoolDown, ResultsFile, Slo, WarmUp
 from groundswell.errors import UsageError
 
-RunFile = Annotated[
-    Path,
-    typer.Argument(metavar="RESULTS", show_default=False, help="The Parquet file of a run's results."),
-]
 OtherFile = Annotated[
     Path | None,
-    typer.Argument(metavar="[OTHER]", show_default=False, help="Those of another run, to hold against the first."),
+    typer.Argument(metavar="OTHER", show_default=False, help="Those of another run, to hold against the first."),
 ]
 Page = Annotated[
     Path | None, take.option("The page to write, which a browser opens without a network.", "FILE", "--output", "-o")
 ]
-Slo = Annotated[
-    str | None,
-    take.option("Bounds on latencies, such as ttft:p99<2s,tpot:p99<0.1s. They are drawn, and judged.", "CLAUSES"),
-]
-WarmUp = Annotated[
-    str | None,
-    take.option(
-        "Leave out what was due in the first so much of the run. If not given: by rule (docs/judge.md).", "TIME"
-    ),
-]
-CoolDown = Annotated[
-    str | None, take.option("Leave out what was due in the last so much of the run. If not given: by rule.", "TIME")
-]
 
 
 def report(
-    results: RunFile,
+    results: ResultsFile,
     other: OtherFile = None,
     output: Page = None,
     figures: take.FiguresFolder = None,
