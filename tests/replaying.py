@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from groundswell.replay.launch import Options, Outcome, replay
+from groundswell.replay.launch import Outcome, replay
+from groundswell.replay.options import Options
 from groundswell.replay.plan import survey
 from groundswell.replay.source import held
 from groundswell.results import Results

@@ -18,7 +18,7 @@ from groundswell.errors import UsageError
 from groundswell.family import part_names
 
 if TYPE_CHECKING:
-    from groundswell.replay.launch import Options
+    from groundswell.replay.options import Options
     from groundswell.replay.plan import Plan
 
 TARGETS = part_names(Path(str(groundswell.__file__)).parent / "targets")
@@ -114,7 +114,7 @@ def options_of(
 ) -> Options:
     """How a workload is to be sent. Raises UsageError for what cannot be meant."""
     from groundswell.replay.endpoint import Endpoint
-    from groundswell.replay.launch import Options, key_of
+    from groundswell.replay.options import Options, key_of
     from groundswell.replay.wire import Tls
     from groundswell.targets import TARGETS
     from groundswell.units import parse_duration

@@ -132,11 +132,14 @@ class Sent(Call):
     def _fail(self, kind: str, words: str) -> None:
         self.error, self._words = ERROR[kind], words
 
+    def prompt_tokens(self) -> int:
+        """How long the prompt was, as the server counts, or else as it was meant."""
+        return self._reply.prompt_tokens if self._reply.prompt_tokens >= 0 else self.made.tokens
+
     def tokens_now(self) -> int:
-        """How long the conversation is now, as the server counts, or else as it was meant."""
-        reply = self._reply
-        prompt = reply.prompt_tokens if reply.prompt_tokens >= 0 else self.made.tokens
-        return prompt + (reply.output_tokens if reply.output_tokens >= 0 else self._seen)
+        """How long the conversation is now, in the same way."""
+        answer = self._reply.output_tokens
+        return self.prompt_tokens() + (answer if answer >= 0 else self._seen)
 
     def answer_piece(self) -> bytes | None:
         """The answer as a message for the next turn; None if there is none to carry."""

@@ -53,8 +53,16 @@ class Identity(NamedTuple):
             return self.models[0]
         if not self.models:
             raise UsageError(f"{url} does not say which models it has ({self.trouble}): give --model")
-        shown = ", ".join(map(plain, self.models[:_MOST_SHOWN])) + ", …" * (len(self.models) > _MOST_SHOWN)
-        raise UsageError(f"{url} has {len(self.models)} models: {shown}; say which with --model")
+        raise UsageError(f"{url} has {len(self.models)} models: {self._shown()}; say which with --model")
+
+    def unlisted(self, model: str) -> str | None:
+        """What to say of a model that the server answers for, but does not list; None where it lists it, or none."""
+        if not self.models or model in self.models:
+            return None
+        return f"the server lists {self._shown()}, not {plain(model)}: it answers, but maybe with another model"
+
+    def _shown(self) -> str:
+        return ", ".join(map(plain, self.models[:_MOST_SHOWN])) + ", …" * (len(self.models) > _MOST_SHOWN)
 
 
 async def identify(asker: Asker, url: str) -> Identity:
@@ -114,8 +122,11 @@ def _models(answer: Answer) -> list[_Model]:
 
 
 def _context(model: dict[str, Any]) -> int | None:
-    """vLLM and SGLang say ``max_model_len``, Dynamo ``context_window`` (0 where it does not know)."""
-    said = (model.get(name) for name in ("max_model_len", "context_window", "context_length"))
+    """vLLM and SGLang say ``max_model_len``, Dynamo ``context_window`` (0 where it does not know), llama.cpp the
+    ``n_ctx`` of a slot, in ``meta``."""
+    meta = model.get("meta")
+    said = [model.get(name) for name in ("max_model_len", "context_window", "context_length")]
+    said.append(meta.get("n_ctx") if isinstance(meta, dict) else None)
     return next((tokens for tokens in said if isinstance(tokens, int) and tokens > 1), None)
 
 

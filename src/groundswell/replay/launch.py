@@ -6,20 +6,23 @@ import hashlib
 import os
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from groundswell.errors import GroundswellError, OutputError, UsageError
+from groundswell.errors import GroundswellError, OutputError
 from groundswell.replay.collect import Missing, digest_of, write_results
 from groundswell.replay.endpoint import Endpoint
 from groundswell.replay.folder import Folder
+from groundswell.replay.learned import Learned, learn
+from groundswell.replay.limits import beyond_context
+from groundswell.replay.options import Options, key_of
 from groundswell.replay.plan import Plan
-from groundswell.replay.probe import Probed, probe
+from groundswell.replay.probe import Probed
 from groundswell.replay.records import Journals
 from groundswell.replay.run import LEAD_S, TALK_LEAD_S, Ended, Run
 from groundswell.replay.schedule import Schedule
@@ -27,44 +30,17 @@ from groundswell.replay.scrape import Scraper
 from groundswell.replay.source import Source
 from groundswell.replay.transport import tls_context
 from groundswell.replay.view import View
-from groundswell.replay.vocabulary import vocabulary_of
-from groundswell.replay.wire import Setup, Tls
+from groundswell.replay.wire import Setup
 from groundswell.replay.words import Words
-from groundswell.targets import TARGETS
 from groundswell.units import show_duration
+
+__all__ = ["Learned", "Options", "Outcome", "key_of", "learn", "replay", "workers_for"]
 
 REQUESTS_PER_WORKER, EVENTS_PER_WORKER = 3000, 40_000
 """A second, at the peak: what one worker is given, and no more workers are started than there are cores."""
 
 LONGEST_WAIT_S = 10.0
 """A workload whose first request comes later begins with that one."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a workload is sent."""
-
-    url: str
-    target: str = "openai_chat"
-    model: str | None = None
-    """None: the server is asked."""
-    seed: int = 0
-    tokenizer: str | None = None
-    turns: Literal["closed", "open"] = "closed"
-    answers: Literal["server", "synthetic"] = "server"
-    workers: int | None = None
-    key_env: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
-    forced: bool = True
-    timeout_s: float = 600.0
-    most_open: int = 0
-    quick_ack: bool = False
-    event_times: bool = False
-    audio_tokens_per_s: float = 25.0
-    tls: Tls = field(default_factory=Tls)
-    probe: bool = True
-    metrics: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,25 +53,6 @@ class Outcome:
     """Requests that were not due yet when it was interrupted."""
     folder: Path | None
     """Where ``--resume`` goes on; None where nothing is left to do."""
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What prompts are made of, and what is known of the server: the same for all runs against one."""
-
-    words: Words
-    probed: Probed
-
-
-def learn(plan: Plan, options: Options, say: Callable[[str], None] = lambda text: None) -> Learned:
-    """What a run has to know before it begins: reads the tokenizer, and tries the server with small requests."""
-    words = vocabulary_of(options.tokenizer, ids=_takes_ids(options))
-    if not words.sure and options.target != "null":
-        say(f"no --tokenizer: prompts are of {words.name}, which are taken to be one token each")
-    probed = _probed(options, words, plan)
-    for text in probed.notes:
-        say(text)
-    return Learned(words, probed)
 
 
 def replay(
@@ -119,6 +76,8 @@ def replay(
         say(f"the first request arrives after {show_duration(plan.first_s)}: the run begins with it")
     learned = learned or learn(plan, options, say)
     words, probed = learned.words, learned.probed
+    if too_long := beyond_context(source, plan, probed.context_tokens):
+        say(too_long)
     asked = _asked(plan, options, words, probed)
     cut_s, done = 0.0, np.empty(0, np.int64)
     if resume:
@@ -131,40 +90,8 @@ def replay(
         if not len(Journals(folder.path)):
             folder.remove()  # nothing was sent: there is nothing to go on with
         raise
-    return _settled(source, plan, options, folder, output, asked, ended, scraper)
-
-
-def _takes_ids(options: Options) -> bool:
-    """Whether prompts go as token ids: where the endpoint takes them and a tokenizer says which there are."""
-    return TARGETS.build(options.target).takes == "prompt" and options.tokenizer is not None
-
-
-def _probed(options: Options, words: Words, plan: Plan) -> Probed:
-    if options.target.partition(":")[0] == "null" or not options.probe:
-        if options.model is None and options.target.partition(":")[0] != "null":
-            raise UsageError("--no-probe asks the server nothing: give --model, too")
-        return Probed(model=options.model or "null")
-    return probe(
-        options.url,
-        options.target,
-        words,
-        model=options.model,
-        key=key_of(options.key_env),
-        headers=options.headers,
-        extra=options.extra,
-        forced=options.forced,
-        tls=options.tls,
-        turns=options.turns == "closed" and plan.conversations > 0,
-    )
-
-
-def key_of(key_env: str | None) -> str | None:
-    """The API key, from the environment. Raises UsageError where there is none under that name."""
-    if key_env is None:
-        return None
-    if not os.environ.get(key_env):
-        raise UsageError(f"--api-key-env {key_env}: the environment has no {key_env}")
-    return os.environ[key_env]
+    server = {name: getattr(probed, name) for name in ("server", "version", "context_tokens")}
+    return _settled(source, plan, options, folder, output, asked, server, ended, scraper)
 
 
 def _asked(plan: Plan, options: Options, words: Words, probed: Probed) -> dict[str, Any]:
@@ -274,6 +201,7 @@ def _settled(
     folder: Folder,
     output: Path,
     asked: dict[str, Any],
+    server: dict[str, Any],
     ended: Ended,
     scraper: Scraper | None,
 ) -> Outcome:
@@ -285,6 +213,7 @@ def _settled(
     metadata = {
         "run": {
             **asked,
+            **server,
             "started_unix_s": ended.started_unix_s,
             "end_s": ended.end_s,
             "interrupted": ended.interrupted,

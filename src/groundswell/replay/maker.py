@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 from collections.abc import Sequence
 
@@ -28,7 +29,10 @@ class Made(msgspec.Struct, gc=False):
     pieces: list[bytes]
     """The messages in it, kept where a later turn carries them."""
     tokens: int
-    """How many tokens the prompt should have, with the server's template."""
+    """How many tokens the prompt should have, with the server's template, and with images and audio as we count
+    those."""
+    text_tokens: int
+    """The same without those of its own images and audio."""
     flags: int
     digest: bytes
 
@@ -70,20 +74,21 @@ class Maker:
         """Which of the prompt's tokens are sent anew, from where to where, and the tokens that stand around them.
 
         A turn that carries what was said before adds the last tokens of its prompt, so many that with the template's
-        the server counts what the workload says; one whose context was cut below that begins anew.
+        the server counts what the workload says, which is text alone; one whose context was cut below that begins anew.
         """
         if talk is not None and talk.pieces:
-            around = talk.held_tokens + self._setup.turn_overhead
+            around = talk.held_tokens - talk.item_tokens + self._setup.turn_overhead
             new = row.input_tokens - around
             if new >= 1:
                 return row.input_tokens - new, row.input_tokens, around
-            talk.pieces = []
+            talk.pieces, talk.item_tokens = [], 0
         return 0, max(row.input_tokens - self._setup.first_overhead, 1), self._setup.first_overhead
 
     def _made(self, row: Row, talk: Talk | None, text: bytes, span: tuple[int, int, int]) -> Made:
         begin, end, around = span
         earlier = talk.pieces if talk is not None else []
-        message = self.bodies.message(text, self._items(row))
+        items, item_tokens = self._items(row) if row.images or row.audio else ([], 0)
+        message = self.bodies.message(text, items)
         pieces = [*earlier, message]
         body = self.bodies.body(pieces, row.output_tokens)
         fresh = FRESH if self.carries and row.think_ns is not None and not earlier else 0
@@ -92,20 +97,22 @@ class Maker:
         digest.update(message)
         if not earlier:  # what a server answered is nothing that we made
             digest.update(body)
+        text_tokens = end - begin + around + (talk.item_tokens if earlier and talk is not None else 0)
         return Made(
             request(self._head, body),
             pieces if self.carries and talk is not None and not row.last else [],
-            end - begin + around,
+            text_tokens + item_tokens,
+            text_tokens,
             fresh,
             digest.digest()[:16],
         )
 
-    def _items(self, row: Row) -> list[bytes]:
-        if not (row.images or row.audio):
-            return []
+    def _items(self, row: Row) -> tuple[list[bytes], int]:
+        """The images and sounds of a request, and how many tokens they have."""
         from groundswell.replay.audio import audio_item
-        from groundswell.replay.images import image_item
+        from groundswell.replay.images import grid_of, image_item
 
         seed, per_s = self._setup.seed, self._setup.audio_tokens_per_s
         images = [image_item(tokens, seed, row.row, i) for i, tokens in enumerate(row.images)]
-        return images + [audio_item(tokens, per_s, seed, row.row, i) for i, tokens in enumerate(row.audio)]
+        sounds = [audio_item(tokens, per_s, seed, row.row, i) for i, tokens in enumerate(row.audio)]
+        return images + sounds, sum(math.prod(grid_of(tokens)) for tokens in row.images) + sum(row.audio)

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 from groundswell.errors import GroundswellError
 from groundswell.replay.asking import Answer, Asker, UnansweredError
+from groundswell.replay.audio import audio_item
 from groundswell.replay.identity import identify, refused, unanswered
+from groundswell.replay.images import image_item
 from groundswell.replay.picture import plain
 from groundswell.replay.sse import Events, TooLargeError
 from groundswell.replay.wire import Tls
@@ -25,6 +27,7 @@ from groundswell.targets import TARGETS, ProtocolError, Settings
 FIRST_WORDS = 64
 """The first prompt has so many words, the second has them twice, and a conversation three times."""
 _OUTPUT_TOKENS = 2
+_IMAGE_TOKENS, _AUDIO_TOKENS = 64, 25  # of an image and a sound that a server is tried with
 _TIMEOUT_S = 120.0  # a server may compile when it is first asked
 _UNKNOWN_FIELD = (400, 422)
 
@@ -66,9 +69,12 @@ def probe(
     forced: bool = True,
     tls: Tls | None = None,
     turns: bool = False,
+    images: int = 0,
+    audio: int = 0,
 ) -> Probed:
     """Learn what a run needs of the server at ``url``: which it is, its model where ``model`` does not say, and how it
-    counts prompts of 64 and 128 ``words``; with ``turns`` also a conversation. Each is asked for two tokens.
+    counts prompts of 64 and 128 ``words``, with ``turns`` also a conversation; and whether it takes the images and the
+    audio that so many requests have. Each is asked for two tokens.
 
     Raises UsageError where ``model`` has to be given, and GroundswellError where the server is not there or refuses:
     in one line, what it said and what may help.
@@ -79,9 +85,11 @@ def probe(
         try:
             server = await identify(asker, url)
             settings = Settings(model or server.model(url), forced, True, dict(extra or {}))
-            probed = await _Counting(url, asker, target, settings, words).go(turns)
+            unlisted = server.unlisted(settings.model)
+            probed = await _Counting(url, asker, target, settings, words).go(turns, images, audio)
             context_tokens = server.context_tokens(probed.model)
-            return replace(probed, server=server.server, version=server.version, context_tokens=context_tokens)
+            known = replace(probed, server=server.server, version=server.version, context_tokens=context_tokens)
+            return replace(known, notes=(*([unlisted] if unlisted else []), *known.notes))
         finally:
             await asker.close()
 
@@ -110,21 +118,38 @@ class _Counting:
 
     def __init__(self, url: str, asker: Asker, target: str, settings: Settings, words: Words) -> None:
         self._url, self._asker, self._settings, self._words = url, asker, settings, words
-        self._target, self._text = TARGETS.build(target), _text(words)
+        self._target = TARGETS.build(target)
         self._bodies = self._target.bodies(settings)
         self._notes: list[str] = []
 
-    async def go(self, turns: bool) -> Probed:
+    async def go(self, turns: bool, images: int, audio: int) -> Probed:
         """Ask, and conclude."""
+        learned = await self._counted(turns)
+        await self._try("images", images, image_item(_IMAGE_TOKENS, 0, 0, 0) if images else b"")
+        await self._try("audio", audio, audio_item(_AUDIO_TOKENS, _AUDIO_TOKENS, 0, 0, 0) if audio else b"")
+        return replace(learned, notes=tuple(self._notes))
+
+    async def _try(self, name: str, requests: int, item: bytes) -> None:
+        """See whether the server takes an image, or a sound of a second."""
+        if not requests:
+            return
+        try:
+            await self._ask(self._bodies.message(self._words.some(FIRST_WORDS), [item]))
+        except _RefusedError as refusal:
+            self._notes.append(
+                f"the server refuses {name} ({refusal.status}: {refusal.message}): {requests:,} requests have some"
+            )
+
+    async def _counted(self, turns: bool) -> Probed:
         first = await self._first()
         learned = Probed(self._settings.model, usage=self._settings.usage, streams=first.streams)
         if not first.streams:
             self._notes.append("the server does not stream: the time to the first token is that to the whole reply")
         if first.prompt_tokens < 0:
             self._notes.append("the server does not say how many tokens it counts: lengths of prompts are unchecked")
-            return replace(learned, counts=False, notes=tuple(self._notes))
+            return replace(learned, counts=False)
         try:
-            second = await self._ask(self._bodies.message(2 * self._text))
+            second = await self._ask(self._bodies.message(self._words.some(FIRST_WORDS, times=2)))
         except _RefusedError as refusal:
             raise self._explained(refusal) from None
         # The same words twice: so this holds for words of any number of tokens.
@@ -135,11 +160,11 @@ class _Counting:
             learned = replace(learned, first_overhead=first.prompt_tokens - words)
             if turns and self._target.takes == "messages":
                 learned = replace(learned, turn_overhead=await self._turn_overhead(words, first.prompt_tokens))
-        return replace(learned, notes=tuple(self._notes))
+        return learned
 
     async def _first(self) -> _Counted:
         """The first request; without asking for a count where the server refuses just that."""
-        message = self._bodies.message(self._text)
+        message = self._bodies.message(self._words.some(FIRST_WORDS))
         try:
             return await self._ask(message)
         except _RefusedError as refusal:
@@ -157,7 +182,8 @@ class _Counting:
 
     async def _turn_overhead(self, words: int, first_tokens: int) -> int:
         """What is counted for an answer and a second message beyond their ``words``, each with those of the first."""
-        message, answer = self._bodies.message(self._text), self._bodies.answer(self._text.decode())
+        text = self._words.some(FIRST_WORDS)
+        message, answer = self._bodies.message(text), self._bodies.answer(text.decode())
         try:
             third = await self._ask(message, answer, message)
         except _RefusedError as refusal:
@@ -204,9 +230,3 @@ class _Counting:
         named = {name: None for name in ("ignore_eos", "min_tokens") if name in refusal.message}
         hint = f"; --extra-body '{json.dumps(named)}' leaves out what it does not know" if named else ""
         return refused(self._url, self._target.path, refusal.status, refusal.message, hint=hint)
-
-
-def _text(words: Words) -> bytes:
-    """:data:`FIRST_WORDS` words, from all over the table."""
-    places = [7919 * i % len(words) * words.width for i in range(FIRST_WORDS)]
-    return b"".join(words.table[place : place + words.width] for place in places)

@@ -45,10 +45,11 @@ class Words(msgspec.Struct, frozen=True):
         """The words as an array, one item of ``width`` bytes each, which shares the table's bytes."""
         return np.frombuffer(self.table, f"V{self.width}")
 
-    def some(self, count: int) -> bytes:
-        """So many tokens as a prompt would have them, from all over the table: what a server is asked to count."""
+    def some(self, count: int, times: int = 1) -> bytes:
+        """So many tokens, from all over the table, and so many times the same, as a prompt would have them: what a
+        server is asked to count."""
         words = [self.table[at : at + self.width] for at in range(0, len(self.table), self.width)]
-        some = [words[7919 * i % len(words)] for i in range(count)]
+        some = [words[7919 * i % len(words)] for i in range(count)] * times
         if self.ids or not some:
             return b"".join(some)
         return b"".join([self.beginnings().get(some[0], some[0][1:]), *some[1:]])

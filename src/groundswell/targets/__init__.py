@@ -83,6 +83,10 @@ class Target(Protocol):
     path: ClassVar[str]
     takes: ClassVar[Literal["messages", "prompt"]]
 
+    @property
+    def ids(self) -> bool:
+        """Whether prompts are lists of token ids rather than text."""
+
     def bodies(self, settings: Settings) -> Bodies:
         """What makes the bodies of a run. UsageError where ``settings`` ask for what the target cannot send."""
 

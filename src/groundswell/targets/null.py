@@ -53,6 +53,7 @@ class Null:
 
     path: ClassVar[str] = "/null"
     takes: ClassVar[Literal["messages", "prompt"]] = "messages"
+    ids: ClassVar[bool] = False
 
     def bodies(self, settings: Settings) -> NullBodies:
         """What makes the bodies of a run."""

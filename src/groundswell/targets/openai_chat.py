@@ -48,6 +48,7 @@ class OpenAIChat:
 
     path: ClassVar[str] = "/v1/chat/completions"
     takes: ClassVar[Literal["messages", "prompt"]] = "messages"
+    ids: ClassVar[bool] = False
 
     def bodies(self, settings: Settings) -> ChatBodies:
         """What makes the bodies of a run."""
