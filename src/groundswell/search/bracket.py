@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Held = Literal["meets", "fails", "unclear"]
+Held = Literal["meets", "fails", "unclear", "invalid"]
+"""What became of an SLO at a load; ``invalid``: our own figures of it cannot be trusted."""
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """What tried loads say together: ``meets`` is the most that kept the SLO and ``fails`` the least that did not, of
-    those above it; what lies between, if anything, was ``unclear``. 0 and infinity where there is none.
+    """What tried loads say together: ``meets`` is the most that kept the SLO below ``fails``, the least that did not;
+    ``invalid`` the least above ``meets`` of which we can say nothing; what is between was ``unclear``. 0 and infinity
+    where there is none.
 
     A load that failed below one that kept it counts: a server that keeps an SLO keeps it at less.
     """
@@ -21,40 +23,45 @@ class Bracket:
     meets: float
     fails: float
     unclear: tuple[float, ...] = ()
+    invalid: float = math.inf
 
     @classmethod
     def of(cls, tried: Sequence[tuple[float, Held]]) -> Bracket:
         """The bracket of loads, each with what became of it.
 
         >>> Bracket.of([(1, "meets"), (2, "fails"), (1.5, "unclear")])
-        Bracket(meets=1, fails=2, unclear=(1.5,))
+        Bracket(meets=1, fails=2, unclear=(1.5,), invalid=inf)
         """
-        fails = min((load for load, held in tried if held == "fails"), default=math.inf)
-        meets = max((load for load, held in tried if held == "meets" and load < fails), default=0.0)
-        unclear = sorted({load for load, held in tried if held == "unclear" and meets < load < fails})
-        return cls(meets, fails, tuple(unclear))
+
+        def loads(asked: Held) -> list[float]:
+            return [load for load, held in tried if held == asked]
+
+        fails = min(loads("fails"), default=math.inf)
+        meets = max((load for load in loads("meets") if load < fails), default=0.0)
+        invalid = min((load for load in loads("invalid") if meets < load < fails), default=math.inf)
+        unclear = sorted({load for load in loads("unclear") if meets < load < min(fails, invalid)})
+        return cls(meets, fails, tuple(unclear), invalid)
+
+    @property
+    def upper(self) -> float:
+        """The least load of which it is known that nothing above it need be tried."""
+        return min(self.fails, self.invalid)
 
     def next(self, tolerance: float, growth: float = 2.0) -> float | None:
-        """The load to try next; None where the bracket is as narrow as ``tolerance`` asks, or no load is left to try.
+        """The load to try next, one that was not tried; None where the bracket is as narrow as ``tolerance`` asks.
 
         Outward in steps of ``growth`` while one side is open, then the (geometric) middle; around what was unclear,
-        of the two gaps that it leaves, the wider one.
+        of the two gaps that it leaves, the wider one. There must have been a load.
         """
-        if not self.meets and not self.unclear:
-            return self.fails / growth
-        if math.isinf(self.fails) and not self.unclear:
-            return self.meets * growth
-        below = (self.meets, self.unclear[0] if self.unclear else self.fails)
-        above = (self.unclear[-1], self.fails) if self.unclear else below
-        gaps = [(_ratio(low, high), low, high) for low, high in (below, above)]
-        ratio, low, high = max(gaps)
-        if ratio <= 1.0 + tolerance:
+        edges = (self.meets, *self.unclear, self.upper)
+        # Between two unclear loads everything is unclear.
+        gaps = [(edges[0], edges[1]), (edges[-2], edges[-1])]
+        low, high = max(gaps, key=lambda gap: _ratio(*gap))
+        if _ratio(low, high) <= 1.0 + tolerance:
             return None
-        if not low:
-            return high / growth
         if math.isinf(high):
             return low * growth
-        return math.sqrt(low * high)
+        return high / growth if not low else math.sqrt(low * high)
 
 
 def _ratio(low: float, high: float) -> float:
