@@ -63,8 +63,8 @@ def test_a_higher_rate_is_the_same_rows_nearer_together() -> None:
     slow, fast = load.at(5.0, 60.0), load.at(20.0, 60.0)
     own = given.arrival_s - given.arrival_s[0]
     for made in (slow, fast):
-        shrunk = own[: len(made)] / made.arrival_s
-        assert np.allclose(shrunk[1:], shrunk[1])
+        shrunk = own[1 : len(made)] / made.arrival_s[1:]
+        assert np.allclose(shrunk, shrunk[0])
     assert load.at(5.0, 60.0).frame.equals(slow.frame)
     longer = load.at(5.0, 120.0)
     assert len(longer) == pytest.approx(2 * len(slow), rel=0.02)
@@ -85,7 +85,7 @@ def test_conversations_begin_faster_and_go_on_as_they_did() -> None:
 def test_a_rate_below_the_workloads_own_has_its_later_turns_too() -> None:
     load = Load(held(of_clients()), "rates")
     made = load.at(0.1 * load.rate_per_s, 120.0)
-    assert (made.frame["turn"] == 2).mean() > 0.4
+    assert made.frame["turn"].to_list().count(2) > 0.4 * len(made)
     assert len(made) == pytest.approx(0.1 * load.rate_per_s * 120, rel=0.05)
 
 
@@ -98,7 +98,7 @@ def test_fewer_clients_send_as_they_did_and_are_part_of_more_clients() -> None:
     named = [set(made.frame["client"].cast(pl.String).unique()) for made in (few, more)]
     assert named[0] < named[1]
     assert len(few) == pytest.approx(0.2 * load.rate_per_s * 60, rel=5 * 0.14)
-    first = given.frame.filter((pl.col("arrival_s") - given.arrival_s[0] < 60.0))
+    first = given.frame.filter(pl.col("arrival_s") - given.arrival_s[0] < 60.0)
     same = first.filter(pl.col("client").cast(pl.String).is_in(list(named[0])))
     assert np.allclose(few.arrival_s, same["arrival_s"].to_numpy() - given.arrival_s[0])
     assert load.at(0.2 * load.rate_per_s, 60.0).frame.equals(few.frame)
@@ -109,10 +109,8 @@ def test_more_clients_than_there_are_are_copies() -> None:
     made = load.at(3 * load.rate_per_s, 60.0)
     assert len(made) == pytest.approx(3 * load.rate_per_s * 60, rel=0.05)
     assert made.frame["client"].cast(pl.String).str.contains("#").any()
-    assert (
-        made.frame.filter(pl.col("turn") == 2)["prefix_blocks"].list.len().to_list()
-        == [2] * (made.frame["turn"] == 2).sum()
-    )
+    second = made.frame.filter(pl.col("turn") == 2)
+    assert set(second["prefix_blocks"].list.len()) == {2}
 
 
 def test_how_far_a_workload_reaches() -> None:
