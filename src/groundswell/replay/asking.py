@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundswell.replay.endpoint import Endpoint, request, request_head, tls_context
+from groundswell.replay.hidden import Hidden
 from groundswell.replay.transport import Call, Pool
 from groundswell.replay.wire import Tls
 
@@ -38,11 +39,11 @@ class Answer:
 
 
 class _Question(Call):
-    __slots__ = ("_body", "_head", "_pool", "answer")
+    __slots__ = ("_body", "_head", "_hidden", "_pool", "answer")
 
-    def __init__(self, payload: bytes, pool: Pool, answer: asyncio.Future[Answer]) -> None:
+    def __init__(self, payload: bytes, pool: Pool, answer: asyncio.Future[Answer], hidden: Hidden) -> None:
         super().__init__(payload)
-        self._pool, self.answer = pool, answer
+        self._pool, self.answer, self._hidden = pool, answer, hidden
         self._head, self._body = (0, ""), bytearray()
 
     def on_status(self, status: int, content_type: str, at_ns: int) -> None:
@@ -55,11 +56,11 @@ class _Question(Call):
 
     def on_end(self, at_ns: int) -> None:
         if not self.answer.done():
-            self.answer.set_result(Answer(*self._head, bytes(self._body)))
+            self.answer.set_result(Answer(*self._head, self._hidden.out_of(bytes(self._body))))
 
     def on_failed(self, kind: str, words: str, at_ns: int) -> None:
         if not self.answer.done():
-            self.answer.set_exception(UnansweredError(kind, words))
+            self.answer.set_exception(UnansweredError(kind, self._hidden.out_of_text(words)))
 
 
 class Asker:
@@ -70,6 +71,7 @@ class Asker:
         self._headers = [*headers, ("Content-Type", "application/json")]
         if key is not None:
             self._headers.append(("Authorization", f"Bearer {key}"))
+        self._hidden = Hidden.of(key, headers)
         self._loop = asyncio.get_running_loop()
         context: ssl.SSLContext | None = tls_context(tls) if self._endpoint.tls else None
         self._pool = Pool(self._loop, self._endpoint, context=context)
@@ -89,7 +91,7 @@ class Asker:
         await self._pool.close()
 
     async def _ask(self, payload: bytes, timeout_s: float) -> Answer:
-        question = _Question(payload, self._pool, self._loop.create_future())
+        question = _Question(payload, self._pool, self._loop.create_future(), self._hidden)
         late = self._loop.call_later(timeout_s, self._pool.give_up, question, "timeout", f"nothing in {timeout_s:g} s")
         self._pool.send(question)
         try:

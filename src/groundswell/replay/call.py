@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundswell.replay.journal import ERROR, RETRIED
 from groundswell.replay.sse import Events, TooLargeError
@@ -105,7 +105,7 @@ class Sent(Call):
         reply = self._reply
         try:
             if self._status not in _SUCCESS:
-                self._fail("status", reply.refusal(self._status, bytes(self._body)))
+                self._fail("status", reply.refusal(self._status, self._sender.hidden.out_of(bytes(self._body))))
             elif "json" in self._content_type:
                 self._last(reply.whole(bytes(self._body)), at_ns)
             elif (rest := self._events.close()) is not None:
@@ -130,7 +130,7 @@ class Sent(Call):
             self._close(at_ns)
 
     def _fail(self, kind: str, words: str) -> None:
-        self.error, self._words = ERROR[kind], words
+        self.error, self._words = ERROR[kind], self._sender.hidden.out_of_text(words)
 
     def prompt_tokens(self) -> int:
         """How long the prompt was, as the server counts, or else as it was meant."""
@@ -182,3 +182,10 @@ class Sent(Call):
             self._times,
         )
         sender.ended(self)
+
+
+def never_sent(row: Row, due_ns: int, flags: int) -> tuple[Any, ...]:
+    """The record of a request that was due and did not go."""
+    nan = math.nan
+    times = (due_ns * 1e-9, nan, nan, nan, nan)
+    return (row.row, *times, *(-1,) * 5, 0, nan, 0, ERROR["unsent"], flags, -1, 0, bytes(16))

@@ -75,6 +75,11 @@ GAP_LEAST_S = 2.0**-20
 
 STATE = struct.Struct("<qqqqqq")
 """Sent, ended, open, held back at the moment, failed, and the number of requests known but not yet due."""
+_CLOCK = struct.Struct("<d")  # follows the state: when it was written, in seconds from the run's begin
+
+MOST_WORDS_BYTES = 2**26
+"""What servers said is kept up to here for a worker; each text once, where it is among the latest."""
+_LATEST_WORDS = 4096
 
 
 def gap_bucket(gap_s: NDArray[np.float64]) -> NDArray[np.uint16]:
@@ -105,6 +110,7 @@ class Journal:
         """Events that came in one piece with the one before, since the last flush."""
         self._words = bytearray()
         self._words_at = (folder / f"{worker}.words").stat().st_size
+        self._latest_words: dict[bytes, int] = {}
 
     def add(self, record: tuple[Any, ...], times_s: list[float] | None = None) -> None:
         """Keep a record, its fields in the order of :data:`RECORD`, and its events' times."""
@@ -117,10 +123,18 @@ class Journal:
         self._gaps.append(gap_s)
 
     def add_words(self, text: str) -> int:
-        """Keep what a server said; where it begins."""
+        """Keep what a server said; where it begins, or -1 where that is too much by now."""
+        said = text.encode(errors="replace")[:400]
+        known = self._latest_words.get(said)
+        if known is not None:
+            return known
         at = self._words_at + len(self._words)
-        said = text.encode()[:400]
+        if at > MOST_WORDS_BYTES:
+            return -1
         self._words += struct.pack("<H", len(said)) + said
+        if len(self._latest_words) >= _LATEST_WORDS:
+            self._latest_words.clear()
+        self._latest_words[said] = at
         return at
 
     def flush(self, now_s: float, state: tuple[int, int, int, int, int, int]) -> None:
@@ -143,7 +157,7 @@ class Journal:
         if self._rows:
             _write(self._files["rows"], bytes(self._rows))
             self._rows.clear()
-        os.pwrite(self._state, STATE.pack(*state), 0)
+        os.pwrite(self._state, STATE.pack(*state) + _CLOCK.pack(now_s), 0)
 
     def close(self) -> None:
         """Close the files."""
@@ -177,4 +191,9 @@ class Tail:
     def state(self) -> tuple[int, int, int, int, int, int]:
         """The worker's last :data:`STATE`; zeros before its first."""
         data = self._state.read_bytes() if self._state.exists() else b""
-        return STATE.unpack(data) if len(data) == STATE.size else (0, 0, 0, 0, 0, 0)
+        return STATE.unpack_from(data) if len(data) >= STATE.size else (0, 0, 0, 0, 0, 0)
+
+    def clock_s(self) -> float:
+        """When the worker wrote its state last, on the run's clock; 0 before it did."""
+        data = self._state.read_bytes() if self._state.exists() else b""
+        return float(_CLOCK.unpack_from(data, STATE.size)[0]) if len(data) >= STATE.size + _CLOCK.size else 0.0

@@ -53,10 +53,11 @@ class Journals:
 
     def ended_rows(self) -> Ints:
         """The rows that need not be sent again: all that ended by themselves."""
+        again = [ERROR[name] for name in ("interrupted", "unsent", "worker lost")]
         kept = []
         for begin in range(0, len(self), 2**16):
             records, _ = self.part(begin, begin + 2**16)
-            kept.append(records["row"][~np.isin(records["error"], (ERROR["interrupted"], ERROR["worker lost"]))])
+            kept.append(records["row"][~np.isin(records["error"], again)])
         return np.concatenate(kept) if kept else np.empty(0, np.int64)
 
     def times(self, records: Records, place: Ints) -> tuple[Ints, Floats]:
@@ -83,7 +84,7 @@ class Journals:
             here = np.flatnonzero((place >= self._starts[i]) & (place < self._starts[i + 1]) & (records["words"] >= 0))
             if not here.size:
                 continue
-            data = (self._folder / f"{worker}.words").read_bytes()
+            data = _mapped(self._folder / f"{worker}.words", np.dtype(np.uint8))
             offsets, which = np.unique(records["words"][here], return_inverse=True)
             texts = [_text(data, int(offset)) for offset in offsets]
             said[here] = np.array(texts, object)[which]
@@ -121,8 +122,9 @@ def _spread(begin: Ints, count: Ints) -> Ints:
     return np.asarray(np.repeat(begin - (ends - count), count) + np.arange(int(ends[-1])))
 
 
-def _text(data: bytes, at: int) -> str:
-    if at + _LENGTH.size > len(data):
-        return ""
+def _text(data: NDArray[np.uint8], at: int) -> str:
     begin = at + _LENGTH.size
-    return data[begin : begin + _LENGTH.unpack_from(data, at)[0]].decode(errors="replace")
+    if begin > data.size:
+        return ""
+    length = _LENGTH.unpack(data[at:begin].tobytes())[0]
+    return data[begin : begin + length].tobytes().decode(errors="replace")

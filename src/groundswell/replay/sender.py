@@ -7,10 +7,12 @@ import math
 import os
 from collections import deque
 from heapq import heappop, heappush
+from itertools import takewhile
 from typing import Protocol
 
 from groundswell.replay import clock
-from groundswell.replay.call import Sent
+from groundswell.replay.call import Sent, never_sent
+from groundswell.replay.hidden import Hidden
 from groundswell.replay.journal import HELD, Journal
 from groundswell.replay.maker import Maker
 from groundswell.replay.nowhere import Nowhere
@@ -56,7 +58,10 @@ class Sender:
         """When the run began, on the monotonic clock; 0 before that."""
         self.told_all = self._stopping = False
         self.unsent = 0
-        self._maker = Maker(setup, os.environ.get(setup.key_env) if setup.key_env else None)
+        key = os.environ.get(setup.key_env) if setup.key_env else None
+        self.hidden = Hidden.of(key, setup.headers)
+        """What must not be written down, whoever says it."""
+        self._maker = Maker(setup, key)
         self.target, self.bodies = self._maker.target, self._maker.bodies
         self._pool = _connections(loop, setup)
         self._received: deque[Rows] = deque()
@@ -64,10 +69,9 @@ class Sender:
         self._made: list[tuple[int, int, Sent]] = []
         self._talks: dict[int, Talk] = {}
         self._held: deque[Sent] = deque()
-        self._deadlines: deque[tuple[int, Sent]] = deque()
         self._until_ns = 0
         self.open = 0
-        self._open_calls: set[Sent] = set()
+        self._open_calls: dict[Sent, int] = {}  # in the order they went, each with when it is given up
         self._waiting = 0  # turns that wait for the reply before them
         self._sent = self._ended = self._failed = self._lately = self._spare = 0
         self._alarm = clock.Alarm(loop, self._ring)
@@ -84,6 +88,9 @@ class Sender:
 
     def add(self, batch: Batch) -> None:
         """Take requests that are to be sent."""
+        if self._stopping:  # they were on their way to us when that was said
+            self.unsent += len(batch)
+            return
         self._received.append(Rows(batch, self.setup.begin_s, self.setup.from_s))
         self._work_soon()
 
@@ -93,11 +100,20 @@ class Sender:
         self._set_alarm()
 
     def stop(self, until_ns: int) -> None:
-        """Send nothing more, and give up at ``until_ns`` of the monotonic clock what is still open then."""
+        """Send nothing more, and give up at ``until_ns`` of the monotonic clock what is still open then. What was due
+        by now and has not gone is written down as unsent."""
+        self._until_ns = min(until_ns, self._until_ns) if self._stopping else until_ns
         self._stopping, self.told_all = True, True
-        self._until_ns = until_ns
-        self.unsent += len(self._planned) + len(self._made) + len(self._held) + self._waiting
-        self.unsent += sum(len(rows) for rows in self._received)
+        planned = [(due_ns, row, 0) for due_ns, _, row, _ in self._planned]
+        planned += [(due_ns, call.row, 0) for due_ns, _, call in self._made]
+        planned += [(call.due_ns, call.row, HELD) for call in self._held]
+        for rows in self._received:
+            planned += [(row.due_ns, row, 0) for row in rows.take(len(rows)) if row.think_ns is None]
+        self.unsent += len(planned) + self._waiting
+        now_ns = self.now_ns() if self.start_ns else -1
+        for due_ns, row, flags in planned:
+            if due_ns <= now_ns:
+                self.journal.add(never_sent(row, due_ns, flags))
         for queue in (self._planned, self._made, self._held, self._received):
             queue.clear()
         self._waiting = 0
@@ -116,10 +132,9 @@ class Sender:
     def look_after(self) -> None:
         """What is done now and then: requests that took too long are given up, and connections held ready."""
         now_ns = clock.now_ns()
-        while self._deadlines and (self._deadlines[0][0] <= now_ns or self._deadlines[0][1].has_ended):
-            _, call = self._deadlines.popleft()
-            if not call.has_ended:
-                self._pool.give_up(call, "timeout", f"no end after {self.setup.timeout_s:g} s")
+        late = list(takewhile(lambda call: self._open_calls[call] <= now_ns, self._open_calls))
+        for call in late:
+            self._pool.give_up(call, "timeout", f"no end after {self.setup.timeout_s:g} s")
         if self._stopping and now_ns >= self._until_ns:
             for call in tuple(self._open_calls):
                 self._pool.give_up(call, "interrupted", "")
@@ -149,8 +164,7 @@ class Sender:
         self.open += 1
         self._sent += 1
         self._lately += 1
-        self._open_calls.add(call)
-        self._deadlines.append((clock.now_ns() + int(self.setup.timeout_s * 1e9), call))
+        self._open_calls[call] = clock.now_ns() + int(self.setup.timeout_s * 1e9)
         self._pool.send(call)
 
     def give_up(self, call: Sent, kind: str, words: str) -> None:
@@ -162,7 +176,7 @@ class Sender:
         self.open -= 1
         self._ended += 1
         self._failed += call.error != 0
-        self._open_calls.discard(call)
+        del self._open_calls[call]
         if call.talk is not None:
             self._go_on(call.talk, call)
         if self._held:

@@ -10,8 +10,11 @@ import asyncio
 import errno
 import gc
 import os
+import resource
 import signal
+import traceback
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -48,10 +51,11 @@ class Worker:
         self._sender: Sender | None = None
         self._journal: Journal | None = None
         self._warming: asyncio.Task[None] | None = None
-        self._ready = self._all_told = False
+        self._ready = self._all_told = self._started = self._over = False
         self._batches = 0
         self.exit_code = 0
         os.set_blocking(STDIN, False)
+        loop.set_exception_handler(self._broke)
         loop.add_reader(STDIN, self._read)
 
     def _read(self) -> None:
@@ -60,6 +64,7 @@ class Worker:
         except BlockingIOError:
             return
         if not data:  # whoever started us has gone
+            self._write_down()
             self._end(1)
             return
         try:
@@ -69,11 +74,13 @@ class Worker:
             self._fail(str(fault))
 
     def _obey(self, message: ToWorker) -> None:
+        if self._over:
+            return
         if isinstance(message, Setup):
             self._journal = Journal(Path(message.journal), message.worker)
             self._sender = Sender(self.loop, message, self._journal)
             self._warming = self.loop.create_task(self._sender.warm())
-            self._warming.add_done_callback(lambda _: self._say_ready())
+            self._warming.add_done_callback(self._warm)
             return
         assert self._sender is not None  # noqa: S101 (the setup comes first)
         if isinstance(message, Batch):
@@ -88,10 +95,19 @@ class Worker:
             gc.collect()
             gc.freeze()
             gc.disable()
+            self._started = True
             self._sender.start(message.origin_ns)
             self._flush()
         elif isinstance(message, Stop):
             self._sender.stop(message.until_ns)
+            if not self._started:
+                self._finish()
+
+    def _warm(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            self._broke(self.loop, {"exception": fault})
+        else:
+            self._say_ready()
 
     def _say_ready(self) -> None:
         assert self._warming is not None  # noqa: S101 (begun with the setup)
@@ -101,35 +117,77 @@ class Worker:
 
     def _flush(self) -> None:
         assert self._sender is not None  # noqa: S101 (the run has begun)
-        assert self._journal is not None  # noqa: S101 (likewise)
+        if self._over:
+            return
         self._sender.look_after()
+        if not self._write_down():
+            return
+        if self._sender.done:
+            self._finish()
+        else:
+            self.loop.call_later(FLUSH_S, self._flush)
+
+    def _write_down(self) -> bool:
+        """Have all that has ended in the files; whether that could be done."""
+        if self._sender is None or self._journal is None or not self._started:
+            return True
         try:
             self._journal.flush(self._sender.now_ns() / 1e9, self._sender.state())
         except OSError as fault:
+            self._journal = None
             self._fail(f"the journal cannot be written: {os.strerror(fault.errno or errno.EIO)}")
-            return
-        if self._sender.done:
-            self._say(Finished(self._sender.unsent))
-            self._end(0)
-            return
-        self.loop.call_later(FLUSH_S, self._flush)
+            return False
+        return True
+
+    def _finish(self) -> None:
+        assert self._sender is not None  # noqa: S101 (there was something to finish)
+        self._say(Finished(self._sender.unsent))
+        self._end(0)
 
     def _say(self, message: FromWorker) -> None:
-        os.write(STDOUT, packed(message))
+        try:
+            os.write(STDOUT, packed(message))
+        except BrokenPipeError:  # whoever started us has gone: stdin will say so
+            self.exit_code = 1
 
     def _fail(self, reason: str) -> None:
-        self._say(Failed(reason))
-        self._end(1)
+        if not self._over:
+            self._say(Failed(reason))
+            self._end(1)
+
+    def _broke(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something was raised that nobody expected: what was sent is written down, and the rest is not sent by us."""
+        fault = context.get("exception")
+        if isinstance(fault, GroundswellError):
+            reason = str(fault)
+        else:
+            if isinstance(fault, BaseException):
+                traceback.print_exception(fault)
+            reason = f"a worker failed: {type(fault).__name__ if fault else context.get('message')}: {fault}"
+        if self._write_down():
+            self._fail(reason)
 
     def _end(self, exit_code: int) -> None:
+        self._over = True
         self.exit_code = exit_code
         self.loop.remove_reader(STDIN)
         self.loop.stop()
 
 
+def _as_many_files_as_may_be() -> None:
+    """Every open request has a connection, and the usual limit, 1,024 files, is not the server's fault."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError):
+        return
+
+
 def main() -> int:
     """Work until all is sent and answered; the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command, which tells its workers
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # these are for the command: it tells us, and when it goes, so do we
+    _as_many_files_as_may_be()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = Worker(loop)
