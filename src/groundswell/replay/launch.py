@@ -6,6 +6,7 @@ import hashlib
 import os
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 import numpy as np
 
 from groundswell.errors import GroundswellError, OutputError
+from groundswell.replay.asked_to_stop import AskedToStop
 from groundswell.replay.collect import Missing, digest_of, write_results
 from groundswell.replay.endpoint import Endpoint
 from groundswell.replay.folder import Folder
@@ -79,19 +81,32 @@ def replay(
     if too_long := beyond_context(source, plan, probed.context_tokens):
         say(too_long)
     asked = _asked(plan, options, words, probed)
-    cut_s, done = 0.0, np.empty(0, np.int64)
-    if resume:
-        cut_s, done = float(folder.again(asked)["cut_s"]), Journals(folder.path).ended_rows()
-    else:
-        folder.begin(asked)
-    try:
-        ended, scraper = _go(source, plan, options, folder, words, probed, cut_s, done)
-    except GroundswellError:
-        if not len(Journals(folder.path)):
-            folder.remove()  # nothing was sent: there is nothing to go on with
-        raise
     server = {name: getattr(probed, name) for name in ("server", "version", "context_tokens")}
-    return _settled(source, plan, options, folder, output, asked, server, ended, scraper)
+    with AskedToStop() as stop, folder:
+        cut_s, done = 0.0, np.empty(0, np.int64)
+        if resume:
+            cut_s, done = folder.again(asked), Journals(folder.path).ended_rows()
+        else:
+            folder.begin(asked)
+        try:
+            ended, scraper = _go(source, plan, options, folder, words, probed, cut_s, done, stop)
+            _check_something_came(folder, ended)
+        except (GroundswellError, KeyboardInterrupt):
+            if not len(Journals(folder.path)):
+                folder.remove()  # nothing was sent: there is nothing to go on with
+            raise
+        outcome = _settled(source, plan, options, folder, output, asked, server, ended, scraper)
+        if stop.times and not ended.interrupted:  # while the results were written
+            raise KeyboardInterrupt
+    return outcome
+
+
+def _check_something_came(folder: Folder, ended: Ended) -> None:
+    if not len(Journals(folder.path)):
+        if ended.failures:
+            raise GroundswellError(ended.failures[0])
+        if ended.interrupted:
+            raise KeyboardInterrupt
 
 
 def _asked(plan: Plan, options: Options, words: Words, probed: Probed) -> dict[str, Any]:
@@ -119,6 +134,7 @@ def _go(
     probed: Probed,
     cut_s: float,
     done: Any,
+    stop: AskedToStop,
 ) -> tuple[Ended, Scraper | None]:
     count = options.workers or workers_for(plan)
     skip = np.zeros(plan.requests, np.bool_)
@@ -131,10 +147,11 @@ def _go(
     if scraper is not None:
         scraper.start()
     try:
-        run = Run(schedule, setups, folder, view, scraper, TALK_LEAD_S if talks else LEAD_S, begin_of(plan), cut_s)
+        lead_s = TALK_LEAD_S if talks else LEAD_S
+        run = Run(schedule, setups, folder, view, scraper, lead_s, stop, begin_of(plan), cut_s)
         return run.go(), scraper
     finally:
-        if scraper is not None:
+        if scraper is not None and stop.times < 2:  # a server that stands still would be waited for
             scraper.stop()
 
 
@@ -208,7 +225,8 @@ def _settled(
     """The results of what was written down; the folder goes when nothing is left to do."""
     whole = not (ended.interrupted or ended.failures)
     if not whole:
-        folder.note({"asked": asked, "cut_s": ended.end_s})
+        with suppress(OutputError):  # the journals say nearly the same
+            folder.note(asked, ended.cut_s)
     journals = Journals(folder.path)
     metadata = {
         "run": {
@@ -216,8 +234,9 @@ def _settled(
             **server,
             "started_unix_s": ended.started_unix_s,
             "end_s": ended.end_s,
+            "cut_s": ended.cut_s,
             "interrupted": ended.interrupted,
-            "remaining": 0 if whole else plan.requests - len(journals),
+            "remaining": 0 if whole else plan.requests - journals.ended_rows().size,
             "workers_lost": ended.lost,
             "digest": digest_of(journals) if whole else None,
         },
@@ -227,7 +246,7 @@ def _settled(
         metadata |= {"series": scraper.series(), "totals": scraper.totals()}
     # What has no record is still to be sent where the run was broken off, but for that which a dead worker had.
     missing = Missing(
-        "worker lost" if ended.lost else "unsent", inf if whole else ended.end_s if ended.lost else -inf, begin_of(plan)
+        "worker lost" if ended.lost else "unsent", inf if whole else ended.cut_s if ended.lost else -inf, begin_of(plan)
     )
     try:
         write_results(journals, source.named(), output, metadata, missing, options.event_times)
