@@ -22,7 +22,7 @@ LAYERS = (
     {"characterize", "mix"},
     {"fidelity", "fit", "judge", "replay"},
     {"report", "search", "serve"},
-    {"warm"},
+    {"replay.self_test", "warm"},
     {"cli"},
 )
 """Lowest first: what stands under ``groundswell``; a module of a package can stand above the rest of it."""
