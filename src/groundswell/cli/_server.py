@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -89,70 +88,97 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before many request
 Slo = Annotated[str | None, option("What the latencies should keep, such as 'ttft:p99<2s,tpot:p99<0.1s'.", "SLO")]
 
 
-def options_of(
-    url: str,
-    target: str,
-    model: str | None,
-    seed: int,
-    tokenizer: str | None,
-    turns_wait: Literal["closed", "open"],
-    answers: Literal["server", "synthetic"],
-    workers: int | None,
-    key_env: str | None,
-    header: Sequence[str] | None,
-    extra_body: str | None,
-    natural_lengths: bool,
-    timeout: str,
-    max_open: int,
-    quick_ack: bool,
-    event_times: bool,
-    ca_file: Path | None,
-    insecure: bool,
-    no_probe: bool,
-    no_metrics: bool,
-    audio_tokens_per_s: float,
-) -> Options:
-    """How a workload is to be sent. Raises UsageError for what cannot be meant."""
-    from groundswell.replay.endpoint import Endpoint
-    from groundswell.replay.options import Options, key_of
-    from groundswell.replay.wire import Tls
-    from groundswell.targets import TARGETS
-    from groundswell.units import parse_duration
+@dataclass(frozen=True)
+class Sending:
+    """How requests are sent, as the options of a verb say (:func:`groundswell.cli._groups.with_options`)."""
 
-    TARGETS.build(target)
-    if target.partition(":")[0] != "null":
-        Endpoint.parse(url)
-    key_of(key_env)
-    if ca_file is not None and not ca_file.is_file():
-        raise UsageError(f"--ca-file {ca_file}: no such file")
-    return Options(
-        url,
-        target,
-        model,
-        seed,
-        tokenizer,
-        turns_wait,
-        answers,
-        workers,
-        key_env,
-        tuple(_header(text) for text in header or ()),
-        _object(extra_body),
-        not natural_lengths,
-        parse_duration(timeout),
-        max_open,
-        quick_ack,
-        event_times,
-        audio_tokens_per_s,
-        Tls(str(ca_file) if ca_file is not None else None, not insecure),
-        not no_probe,
-        not no_metrics,
-    )
+    target: Target = "openai_chat"
+    model: Model = None
+    tokenizer: Tokenizer = None
+    turns: TurnsWait = "closed"
+    answers: Answers = "server"
+    workers: ReplayWorkers = None
+    api_key_env: KeyEnv = None
+    header: Header = None
+    extra_body: ExtraBody = None
+    natural_lengths: NaturalLengths = False
+    timeout: Timeout = "10m"
+    max_open: MaxOpen = 0
+    quick_ack: QuickAck = False
+    event_times: EventTimes = False
+    ca_file: CaFile = None
+    insecure: Insecure = False
+    no_probe: NoProbe = False
+    no_metrics: NoMetrics = False
+    audio_tokens_per_s: AudioTokens = 25.0
+    yes: Yes = False
+
+    @property
+    def is_null(self) -> bool:
+        """Whether nothing is sent at all."""
+        return self.target.partition(":")[0] == "null"
+
+    def options(self, url: str, seed: int) -> Options:
+        """What a run takes. Raises UsageError for what cannot be meant."""
+        from groundswell.replay.endpoint import Endpoint, request_head
+        from groundswell.replay.options import Options, key_of
+        from groundswell.replay.wire import Tls
+        from groundswell.targets import TARGETS
+        from groundswell.units import parse_duration
+
+        TARGETS.build(self.target)
+        headers = tuple(_header(text) for text in self.header or ())
+        if not self.is_null:
+            request_head(Endpoint.parse(url), "/", headers)
+        key_of(self.api_key_env)
+        if self.ca_file is not None and not self.ca_file.is_file():
+            raise UsageError(f"--ca-file {self.ca_file}: no such file")
+        timeout_s = parse_duration(self.timeout)
+        if not timeout_s > 0:
+            raise UsageError(f"--timeout {self.timeout}: must be above 0")
+        if self.no_probe and self.model is None and not self.is_null:
+            raise UsageError("--no-probe asks the server nothing: give --model, too")
+        return Options(
+            url,
+            target=self.target,
+            model=self.model,
+            seed=seed,
+            tokenizer=self.tokenizer,
+            turns=self.turns,
+            answers=self.answers,
+            workers=self.workers,
+            key_env=self.api_key_env,
+            headers=headers,
+            extra=_object(self.extra_body),
+            forced=not self.natural_lengths,
+            timeout_s=timeout_s,
+            most_open=self.max_open,
+            quick_ack=self.quick_ack,
+            event_times=self.event_times,
+            audio_tokens_per_s=self.audio_tokens_per_s,
+            tls=Tls(str(self.ca_file) if self.ca_file is not None else None, not self.insecure),
+            probe=not self.no_probe,
+            metrics=not self.no_metrics,
+        )
+
+    def agreed(self, url: str, plan: Plan, requests: int | None = None) -> bool:
+        """Whether so many requests (those of the plan, if not given) may be sent: many to another machine only after
+        the plan was shown and somebody agreed."""
+        from groundswell.replay.endpoint import Endpoint
+
+        count = plan.requests if requests is None else requests
+        if self.yes or self.is_null or count <= ASK_ABOVE or _is_here(Endpoint.parse(url).host):
+            return True
+        print(plan.text(), file=sys.stderr)
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError(f"{count:,} requests to {url}: say --yes to send so many to another machine")
+        return typer.confirm(f"\nSend {count:,} requests to {url}?", default=False, err=True)
 
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = (piece.strip() for piece in text.partition(":"))
-    if not (colon and name) or any(mark in text for mark in "\r\n"):
-        raise UsageError(f"--header {name or text!r}: say 'NAME: VALUE'")
+    if not (colon and name):
+        raise UsageError("--header: say 'NAME: VALUE'")  # what was said may be a key
     return name, value
 
 
@@ -160,7 +186,7 @@ def _object(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, parse_constant=_no_number)
     except ValueError as fault:
         raise UsageError(f"--extra-body: is no JSON: {fault}") from None
     if not isinstance(fields, dict):
@@ -168,16 +194,8 @@ def _object(text: str | None) -> dict[str, Any]:
     return fields
 
 
-def agreed(url: str, plan: Plan, yes: bool) -> bool:
-    """Whether the requests may be sent: many to another machine only after the plan was shown and somebody agreed."""
-    from groundswell.replay.endpoint import Endpoint
-
-    if yes or plan.requests <= ASK_ABOVE or _is_here(Endpoint.parse(url).host):
-        return True
-    print(plan.text(), file=sys.stderr)
-    if not (sys.stdin.isatty() and os.isatty(sys.stderr.fileno())):
-        raise UsageError(f"{plan.requests:,} requests to {url}: say --yes to send so many to another machine")
-    return typer.confirm(f"\nSend {plan.requests:,} requests to {url}?", default=False, err=True)
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON's")
 
 
 def _is_here(host: str) -> bool:

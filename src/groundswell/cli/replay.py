@@ -10,11 +10,15 @@ import typer
 
 from groundswell.cli import _options as take
 from groundswell.cli import _server as ask
+from groundswell.cli._groups import with_options
+from groundswell.cli._reading import Reading
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
     from groundswell.judge.figures import Judgement
+    from groundswell.judge.slo import SLO
     from groundswell.replay.launch import Outcome
+    from groundswell.results import Results
 
 INTERRUPTED = 130
 
@@ -24,109 +28,74 @@ WorkloadFile = Annotated[
         metavar="[WORKLOAD]", show_default=False, help="What to send: a file of ours, or a trace in any format."
     ),
 ]
+MaybeUrl = Annotated[
+    str | None,
+    take.option("Where the server is, such as http://localhost:8000; a path in front of /v1 belongs to it.", "URL"),
+]
 ResultsFile = Annotated[Path | None, take.option("The results to write, a Parquet file.", "FILE", "--output", "-o")]
 
 
+@with_options()
 def replay(
+    *,
     workload: WorkloadFile = None,
-    url: Annotated[
-        str | None,
-        take.option("Where the server is, such as http://localhost:8000; a path in front of /v1 belongs to it.", "URL"),
-    ] = None,
+    url: MaybeUrl = None,
     output: ResultsFile = None,
-    target: ask.Target = "openai_chat",
-    model: ask.Model = None,
-    tokenizer: ask.Tokenizer = None,
-    seed: take.Seed = 0,
-    turns: ask.TurnsWait = "closed",
-    answers: ask.Answers = "server",
     slo: ask.Slo = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be sent, and send nothing.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Measure up to which rate this machine's figures hold.")
     ] = False,
-    workers: ask.ReplayWorkers = None,
-    api_key_env: ask.KeyEnv = None,
-    header: ask.Header = None,
-    extra_body: ask.ExtraBody = None,
-    natural_lengths: ask.NaturalLengths = False,
-    timeout: ask.Timeout = "10m",
-    max_open: ask.MaxOpen = 0,
-    quick_ack: ask.QuickAck = False,
-    event_times: ask.EventTimes = False,
-    ca_file: ask.CaFile = None,
-    insecure: ask.Insecure = False,
-    no_probe: ask.NoProbe = False,
-    no_metrics: ask.NoMetrics = False,
-    audio_tokens_per_s: ask.AudioTokens = 25.0,
-    yes: ask.Yes = False,
-    from_: take.From = None,
-    columns: take.Map = None,
-    time_unit: take.TimeUnit = None,
-    block_tokens: take.TableBlockTokens = None,
-    client_by: take.ClientBy = None,
-    bad_rows: take.BadRows = "stop",
-    dequantise: take.Dequantise = False,
+    seed: take.Seed = 0,
+    sending: ask.Sending,
+    reading: Reading,
 ) -> int:
-    """Send a workload to a server, each request when it is due, and say what came of it."""
+    """Send a workload to a server, each request when it is due, and say what came of it.
+
+    Exits with 1 where the run is INVALID: its figures are about the sending machine, not about the server.
+    """
     if self_test:
         return _self_test()
-    from groundswell.cli._traces import opened_source
     from groundswell.replay.plan import survey
 
     if workload is None:
         raise UsageError("say what to send: groundswell replay WORKLOAD --url URL -o results.parquet")
-    with opened_source(workload, from_, columns, time_unit, block_tokens, client_by, bad_rows, dequantise) as source:
+    if plan:
+        with reading.opened(workload) as source:
+            print(survey(source).text())
+        return 0
+    if output is None or (url is None and not sending.is_null):
+        raise UsageError("say where to send it and what to write: --url URL -o results.parquet")
+
+    from groundswell.cli._print import note
+    from groundswell.replay.launch import replay as replayed
+    from groundswell.whole_file import check_place
+
+    # All that can be wrong with what was asked for comes before a trace is read, which may take long.
+    bounds, options = slo_of(slo), sending.options(url or "http://localhost", seed)
+    check_place(output)
+    with reading.opened(workload) as source:
         surveyed = survey(source)
-        if plan:
-            print(surveyed.text())
-            return 0
-        if output is None or (url is None and target.partition(":")[0] != "null"):
-            raise UsageError("say where to send it and what to write: --url URL -o results.parquet")
-        options = ask.options_of(
-            url or "http://localhost",
-            target,
-            model,
-            seed,
-            tokenizer,
-            turns,
-            answers,
-            workers,
-            api_key_env,
-            header,
-            extra_body,
-            natural_lengths,
-            timeout,
-            max_open,
-            quick_ack,
-            event_times,
-            ca_file,
-            insecure,
-            no_probe,
-            no_metrics,
-            audio_tokens_per_s,
-        )
-        _check_slo(slo)
-        if not ask.agreed(options.url, surveyed, yes):
+        if not surveyed.requests:
+            raise UsageError(f"{workload}: has no requests, so there is nothing to send")
+        if not sending.agreed(options.url, surveyed):
             return 1
-        from groundswell.cli._print import note
-        from groundswell.replay.launch import replay as replayed
-
         outcome = replayed(source, surveyed, options, output, resume=resume, say=note)
-    return said(outcome, slo)
+    _, judgement = judged(outcome, bounds)
+    return code_of(outcome, judgement)
 
 
-def _check_slo(slo: str | None) -> None:
-    if slo is not None:
-        from groundswell.judge import SLO
+def slo_of(text: str | None) -> SLO | None:
+    """The objectives, if any. Raises UsageError for what are none."""
+    from groundswell.judge import SLO
 
-        SLO.parse(slo)
+    return None if text is None else SLO.parse(text)
 
 
-def said(outcome: Outcome, slo: str | None) -> int:
-    """Judge the results and print that; the exit code."""
-    from groundswell.judge import SLO, judge
+def judged(outcome: Outcome, slo: SLO | None) -> tuple[Results, Judgement]:
+    """The results and what they say, which is printed."""
+    from groundswell.judge import judge
     from groundswell.judge.text import describe
     from groundswell.results import Results
 
@@ -134,11 +103,17 @@ def said(outcome: Outcome, slo: str | None) -> int:
     print(f"wrote {outcome.results}: {len(results):,} requests")
     if outcome.folder is not None:
         print(
-            f"interrupted: {outcome.remaining:,} requests were not sent yet; --resume goes on from {outcome.folder}",
+            f"interrupted: {outcome.remaining:,} requests were not sent yet; the same command with --resume goes on "
+            f"from {outcome.folder}",
             file=sys.stderr,
         )
-    judgement: Judgement = judge(results, SLO.parse(slo) if slo is not None else None)
+    judgement = judge(results, slo)
     print(describe(judgement))
+    return results, judgement
+
+
+def code_of(outcome: Outcome, judgement: Judgement) -> int:
+    """The exit code of a run."""
     if outcome.ended.interrupted:
         return INTERRUPTED
     return 1 if judgement.verdict == "invalid" else 0

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from groundswell.cli import _options as take
 from groundswell.cli import _server as ask
-from groundswell.cli.replay import said
+from groundswell.cli._groups import with_options
+from groundswell.cli.replay import code_of, judged, slo_of
 from groundswell.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundswell.judge.figures import Judgement
+    from groundswell.results import Results
 
 WORKLOAD, RESULTS, PAGE = "workload.parquet", "results.parquet", "report.html"
 
 
+@with_options()
 def run(
-    context: typer.Context,
+    *,
     source: take.Source,
     url: ask.Url,
     rate: Annotated[
@@ -40,76 +46,53 @@ def run(
     start: take.Start = None,
     max_context: take.MaxContext = None,
     seed: take.Seed = 0,
-    target: ask.Target = "openai_chat",
-    model: ask.Model = None,
-    tokenizer: ask.Tokenizer = None,
-    turns: ask.TurnsWait = "closed",
-    answers: ask.Answers = "server",
-    workers: ask.ReplayWorkers = None,
-    api_key_env: ask.KeyEnv = None,
-    header: ask.Header = None,
-    extra_body: ask.ExtraBody = None,
-    natural_lengths: ask.NaturalLengths = False,
-    timeout: ask.Timeout = "10m",
-    max_open: ask.MaxOpen = 0,
-    quick_ack: ask.QuickAck = False,
-    event_times: ask.EventTimes = False,
-    ca_file: ask.CaFile = None,
-    insecure: ask.Insecure = False,
-    no_probe: ask.NoProbe = False,
-    no_metrics: ask.NoMetrics = False,
-    audio_tokens_per_s: ask.AudioTokens = 25.0,
-    yes: ask.Yes = False,
+    sending: ask.Sending,
 ) -> int:
     """Generate a workload, send it to a server, judge what came of it, and write a page on that.
 
-    The same as generate, replay and report, one after the other; each can be run again with the files of this one.
+    The same as generate, replay and report, one after the other; each can be run again with the files of this one. A
+    folder that holds a run already is left as it is.
     """
     from groundswell.cli._print import note
-    from groundswell.judge import SLO
     from groundswell.replay.launch import replay
     from groundswell.replay.plan import survey
     from groundswell.replay.source import opened
-    from groundswell.whole_file import check_folder
 
-    check_folder(output)
-    if slo is not None:
-        SLO.parse(slo)
-    options = ask.options_of(
-        url,
-        target,
-        model,
-        seed,
-        tokenizer,
-        turns,
-        answers,
-        workers,
-        api_key_env,
-        header,
-        extra_body,
-        natural_lengths,
-        timeout,
-        max_open,
-        quick_ack,
-        event_times,
-        ca_file,
-        insecure,
-        no_probe,
-        no_metrics,
-        audio_tokens_per_s,
-    )
-    output.mkdir(exist_ok=True)
-    workload, results = output / WORKLOAD, output / RESULTS
+    bounds, options = slo_of(slo), sending.options(url, seed)
+    _check_free(output, url)
+    workload, results, page = output / WORKLOAD, output / RESULTS, output / PAGE
     _generate(source, workload, rate, duration, clients, start, seed, max_context)
     with opened(workload) as asked:
         plan = survey(asked)
-        print(plan.text(), flush=True)
-        if not ask.agreed(url, plan, yes):
+        if not plan.requests:
+            raise UsageError(f"no request arrives in {duration}: say a higher --rate or a longer --duration")
+        print(f"{plan.text()}\n", flush=True)
+        if not sending.agreed(url, plan):
             return 1
         outcome = replay(asked, plan, options, results, say=note)
-    code = said(outcome, slo)
-    _draw(results, slo, output / PAGE)
-    return code
+    found, judgement = judged(outcome, bounds)
+    _draw(found, judgement, page)
+    return code_of(outcome, judgement)
+
+
+def _check_free(folder: Path, url: str) -> None:
+    """Raises UsageError where the folder cannot be used, or holds a run: whole or not, it is not written over."""
+    from groundswell.replay.folder import Folder
+    from groundswell.whole_file import check_folder, check_place
+
+    check_folder(folder)
+    if not folder.is_dir():
+        check_place(folder)
+        return
+    results = folder / RESULTS
+    begun = Folder(results).path
+    if begun.exists():
+        raise UsageError(
+            f"{folder}: holds a run that was interrupted; go on with it: groundswell replay {folder / WORKLOAD} "
+            f"--url {url} -o {results} --resume, and what else was said; or remove {begun}"
+        )
+    if results.exists():
+        raise UsageError(f"{folder}: holds a run already; name another folder, or remove {results}")
 
 
 def _generate(
@@ -136,16 +119,14 @@ def _generate(
     pool = open_source(source, clients=clients, seed=seed, span_s=span_s, start_s=start_s or 0.0)
     talking = Talking(TTFT_S, TPOT_S, max_context)
     composition = compose(pool, rate, span_s, seed, start_s=start_s, talking=talking)
+    path.parent.mkdir(exist_ok=True)
     shown = with_progress(composition, composition.expected_requests, "generating")
     formats.write(shown, path, metadata=composition.metadata)
     print(f"wrote {path}", file=sys.stderr)
 
 
-def _draw(results: Path, slo: str | None, page: Path) -> None:
-    from groundswell.judge import SLO, judge
-    from groundswell.report.run import write_html
-    from groundswell.results import Results
+def _draw(results: Results, judgement: Judgement, page: Path) -> None:
+    from groundswell.report.run import Shown, write_html
 
-    found = Results.read(results, leave_out=("event_s",))
-    write_html(found, judge(found, SLO.parse(slo) if slo is not None else None), page)
+    write_html([Shown(page.parent.name, results, judgement)], page)
     print(f"wrote {page}")

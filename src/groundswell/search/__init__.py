@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from groundswell.errors import GroundswellError, UsageError
@@ -89,6 +89,10 @@ class Limits:
             raise UsageError(f"a budget of {self.budget_s:g} s: is not enough for one trial of {self.trial_s:g} s")
         if not 0.0 < self.tolerance < 10.0:
             raise UsageError(f"a tolerance of {self.tolerance:g}: must be above 0 and below 10, such as 0.05")
+
+    def up_to(self, most_per_s: float) -> Limits:
+        """The same, and no higher rates."""
+        return replace(self, most_per_s=most_per_s)
 
 
 class StoppedTrialError(GroundswellError):

@@ -6,7 +6,7 @@ import threading
 
 from groundswell.replay import clock
 from groundswell.replay.endpoint import Endpoint, tls_context
-from groundswell.replay.launch import Options, key_of
+from groundswell.replay.options import Options, key_of
 from groundswell.replay.scrape import Scraper
 
 MOST_S = 60.0

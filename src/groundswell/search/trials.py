@@ -11,7 +11,9 @@ from groundswell.judge import SLO, judge
 from groundswell.judge.figures import Judgement
 from groundswell.judge.quantiles import needed
 from groundswell.replay import clock
-from groundswell.replay.launch import Learned, Options, learn, replay
+from groundswell.replay.launch import replay
+from groundswell.replay.learned import Learned, learn
+from groundswell.replay.options import Options
 from groundswell.replay.plan import survey
 from groundswell.replay.source import held
 from groundswell.results import Results
@@ -52,7 +54,7 @@ class Trials:
         self._made += 1
         place = self._folder / f"trial-{self._made:02d}.parquet"
         outcome = replay(source, plan, self._options, place, learned=self._learned)
-        if outcome.ended.interrupted:
+        if outcome.ended.interrupted:  # a part of a trial says nothing, and is not gone on with
             place.unlink(missing_ok=True)
             if outcome.folder is not None:
                 shutil.rmtree(outcome.folder, ignore_errors=True)
