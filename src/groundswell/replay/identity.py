@@ -53,15 +53,14 @@ class Identity(NamedTuple):
             return self.models[0]
         if not self.models:
             raise UsageError(f"{url} does not say which models it has ({self.trouble}): give --model")
-        raise UsageError(f"{url} has {len(self.models)} models: {self._shown()}; say which with --model")
+        raise UsageError(f"{url} has {len(self.models)} models: {self.shown()}; say which with --model")
 
-    def unlisted(self, model: str) -> str | None:
-        """What to say of a model that the server answers for, but does not list; None where it lists it, or none."""
-        if not self.models or model in self.models:
-            return None
-        return f"the server lists {self._shown()}, not {plain(model)}: it answers, but maybe with another model"
+    def lacks(self, model: str) -> bool:
+        """Whether it says which models it has, and ``model`` is none of them."""
+        return bool(self.models) and model not in self.models
 
-    def _shown(self) -> str:
+    def shown(self) -> str:
+        """Its models' names, not too many of them."""
         return ", ".join(map(plain, self.models[:_MOST_SHOWN])) + ", …" * (len(self.models) > _MOST_SHOWN)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from groundswell.errors import GroundswellError
 from groundswell.replay.asking import Answer, Asker, UnansweredError
 from groundswell.replay.audio import audio_item
-from groundswell.replay.identity import identify, refused, unanswered
+from groundswell.replay.identity import Identity, identify, refused, unanswered
 from groundswell.replay.images import image_item
 from groundswell.replay.picture import plain
 from groundswell.replay.sse import Events, TooLargeError
@@ -85,11 +85,9 @@ def probe(
         try:
             server = await identify(asker, url)
             settings = Settings(model or server.model(url), forced, True, dict(extra or {}))
-            unlisted = server.unlisted(settings.model)
-            probed = await _Counting(url, asker, target, settings, words).go(turns, images, audio)
+            probed = await _Counting(url, asker, server, target, settings, words).go(turns, images, audio)
             context_tokens = server.context_tokens(probed.model)
-            known = replace(probed, server=server.server, version=server.version, context_tokens=context_tokens)
-            return replace(known, notes=(*([unlisted] if unlisted else []), *known.notes))
+            return replace(probed, server=server.server, version=server.version, context_tokens=context_tokens)
         finally:
             await asker.close()
 
@@ -116,8 +114,8 @@ class _RefusedError(Exception):
 class _Counting:
     """Has a server count prompts."""
 
-    def __init__(self, url: str, asker: Asker, target: str, settings: Settings, words: Words) -> None:
-        self._url, self._asker, self._settings, self._words = url, asker, settings, words
+    def __init__(self, url: str, asker: Asker, server: Identity, target: str, settings: Settings, words: Words) -> None:
+        self._url, self._asker, self._server, self._settings, self._words = url, asker, server, settings, words
         self._target = TARGETS.build(target)
         self._bodies = self._target.bodies(settings)
         self._notes: list[str] = []
@@ -125,6 +123,11 @@ class _Counting:
     async def go(self, turns: bool, images: int, audio: int) -> Probed:
         """Ask, and conclude."""
         learned = await self._counted(turns)
+        if self._server.lacks(self._settings.model):
+            self._notes.append(
+                f"the server lists {self._server.shown()}, not {plain(self._settings.model)}: it answers, but maybe "
+                "with another model"
+            )
         await self._try("images", images, image_item(_IMAGE_TOKENS, 0, 0, 0) if images else b"")
         await self._try("audio", audio, audio_item(_AUDIO_TOKENS, _AUDIO_TOKENS, 0, 0, 0) if audio else b"")
         return replace(learned, notes=tuple(self._notes))
@@ -229,4 +232,6 @@ class _Counting:
     def _explained(self, refusal: _RefusedError) -> GroundswellError:
         named = {name: None for name in ("ignore_eos", "min_tokens") if name in refusal.message}
         hint = f"; --extra-body '{json.dumps(named)}' leaves out what it does not know" if named else ""
+        if refusal.status == 404 and self._server.lacks(self._settings.model):
+            hint = f"; it lists {self._server.shown()}"
         return refused(self._url, self._target.path, refusal.status, refusal.message, hint=hint)
