@@ -147,7 +147,7 @@ class FaultServer:
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
             name = self._chosen(path, headers)
             length = min(int(headers.get("content-length", "0")), _MOST_BODY)
-            body = b"" if name == "refused_in_its_midst" else reader.read(length)
+            body = b"" if name.endswith("_in_its_midst") else reader.read(length)
             request = Request(connection, number, path, headers, body)
             self.requests += 1
             self.seen[name] += 1

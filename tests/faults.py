@@ -267,6 +267,14 @@ def refused_in_its_midst(request: Request) -> bool:
 
 
 @behaviour
+def answered_in_its_midst(request: Request) -> bool:
+    """An answer to the head alone that promises to keep the connection, and then nothing: the body is not read."""
+    request.whole("413 Content Too Large", "application/json", b'{"error": "too long"}')
+    time.sleep(0.5)
+    return False
+
+
+@behaviour
 def garbage(request: Request) -> bool:
     """No HTTP."""
     request.send(b"\x16\x03\x01\x02 what is this?\r\n\r\n")

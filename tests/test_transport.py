@@ -148,6 +148,29 @@ def test_the_second_try_goes_on_a_fresh_connection_even_where_others_are_idle(
     runner.run(run())
 
 
+def test_the_second_try_waits_for_a_fresh_connection_where_one_becomes_idle(
+    runner: asyncio.Runner, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        pool = pool_of(server.url)
+        await pool.warm(2)
+        server.script.extend(["slow", "reset"])
+        with monkeypatch.context() as none_opens:
+            none_opens.setattr(pool, "_begin", lambda: None)
+            kept, again = Heard(payload(server.url)), Heard(payload(server.url))
+            pool.send(kept)
+            await settled(lambda: server.seen["slow"] == 1)
+            pool.send(again)
+            await asyncio.wait_for(kept.ended, PATIENCE_S)
+            assert (again.told, again.retried) == (["sent"], True)
+        pool._begin()
+        await asyncio.wait_for(again.ended, PATIENCE_S)
+        assert (again.status, server.accepted) == (200, 3)
+        await pool.close()
+
+    runner.run(run())
+
+
 @pytest.mark.parametrize(
     ("how", "kind"),
     [
@@ -421,6 +444,18 @@ def test_a_request_refused_in_its_midst_has_its_answer(runner: asyncio.Runner, s
     runner.run(run())
 
 
+def test_a_connection_with_half_a_request_on_it_is_not_kept(runner: asyncio.Runner, server: FaultServer) -> None:
+    async def run() -> None:
+        url = server.url_of("answered_in_its_midst")
+        pool = pool_of(url)
+        call = await answer(pool, payload(url, more="x" * 20_000_000))
+        assert (call.status, call.told[-1]) == (413, "end")
+        assert pool.connections == 0
+        await pool.close()
+
+    runner.run(run())
+
+
 def test_after_a_restart_calls_go_on(runner: asyncio.Runner, server: FaultServer) -> None:
     async def run() -> None:
         pool = pool_of(server.url)
@@ -471,14 +506,12 @@ def test_spare_connections_are_replaced_as_they_are_used_up(runner: asyncio.Runn
     runner.run(run())
 
 
+@pytest.mark.parametrize("was_there", [True, False])
 def test_spare_connections_that_a_server_refuses_are_not_asked_for_without_pause(
-    runner: asyncio.Runner, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+    runner: asyncio.Runner, server: FaultServer, monkeypatch: pytest.MonkeyPatch, was_there: bool
 ) -> None:
     async def run() -> None:
         pool = pool_of(server.url)
-        pool.keep_spare(20)
-        await settled(lambda: pool.connections == 20)
-        server.stop()
         begun = 0
         begin = pool._begin
 
@@ -487,13 +520,19 @@ def test_spare_connections_that_a_server_refuses_are_not_asked_for_without_pause
             begun += 1
             begin()
 
+        if was_there:
+            pool.keep_spare(20)
+            await settled(lambda: pool.connections == 20)
+        server.stop()
         monkeypatch.setattr(pool, "_begin", counted)
+        pool.keep_spare(20)
         await asyncio.sleep(0.5)
-        assert begun <= 40  # after 50, 100, 200 ms, … and eight at a time
+        assert begun <= 60  # eight at a time: after 2 ms, until the first has failed, then after 50, 100, 200 ms, …
         call = await answer(pool, payload(server.url))
         assert call.kind == "refused"  # not held up by the pause
         server.start()
         assert (await answer(pool, payload(server.url))).status == 200
+        await settled(lambda: pool.connections >= 20)
         await pool.close()
 
     runner.run(run())

@@ -151,6 +151,8 @@ class Pool:
             if self._refill is not None:
                 self._refill.cancel()
                 self._refill = None
+            if self._spare:
+                self._refill_soon()
 
     def _open_for_waiting(self) -> None:
         for _ in range(len(self._waiting) + len(self._again) - len(self._openings)):
