@@ -79,7 +79,7 @@ def by_length(request: Request) -> bool:
 
 
 @pytest.fixture(scope="module")
-def all_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pl.DataFrame]:
+def all_at_once(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """The results of a run in which a server does everything it can, mixed."""
     chosen = np.tile(np.arange(len(NAMES)), ROUNDS)
     np.random.default_rng(5).shuffle(chosen)
@@ -91,7 +91,7 @@ def all_at_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pl.DataFra
             results, _ = run(given, server.url, tmp_path_factory.mktemp("all"), timeout_s=3.0, event_times=True)
     finally:
         del BEHAVIOURS["by_length"]
-    yield results.checked().frame.with_columns(pl.Series("name", [NAMES[i] for i in chosen]))
+    return results.checked().frame.with_columns(pl.Series("name", [NAMES[i] for i in chosen]))
 
 
 def test_all_that_a_server_can_do_is_expected_somehow() -> None:
@@ -136,9 +136,11 @@ def test_a_run_goes_on_with_a_server_that_was_restarted(tmp_path: Path) -> None:
     with FaultServer("slow") as server:
         down = threading.Timer(1.0, server.stop)
         up = threading.Timer(2.0, server.start)
-        down.start(), up.start()
+        for change in (down, up):
+            change.start()
         results, _ = run(given, server.url, tmp_path)
-        down.join(), up.join()
+        for change in (down, up):
+            change.join()
     frame = results.frame
     assert frame["row"].to_list() == list(range(200))
     assert set(frame["error"].to_list()) == {None, "refused", "reset"}
@@ -252,7 +254,7 @@ def test_a_run_whose_workers_all_died_is_broken_off_and_can_go_on(tmp_path: Path
             os.kill(pid, signal.SIGKILL)
 
     lost = when(lambda: recorded(tmp_path), kill_all)
-    with pytest.raises(GroundswellError, match="all workers died .*SIGKILL.*--resume"):
+    with pytest.raises(GroundswellError, match=r"all workers died .*SIGKILL.*--resume"):
         run(given, "http://localhost", tmp_path, target="null", workers=2)
     lost.join()
     frame = Results.read(tmp_path / "results.parquet").frame

@@ -232,6 +232,7 @@ def _settled(
         "run": {
             **asked,
             **server,
+            "quick_ack": options.quick_ack,
             "started_unix_s": ended.started_unix_s,
             "end_s": ended.end_s,
             "cut_s": ended.cut_s,
@@ -251,7 +252,8 @@ def _settled(
     try:
         write_results(journals, source.named(), output, metadata, missing, options.event_times)
     except OutputError as fault:
-        raise OutputError(f"{fault}; what was recorded is in {folder.path}, and --resume goes on from there") from None
+        why = f"the run was broken off: {ended.failures[0]}" if ended.failures else str(fault)
+        raise OutputError(f"{why}; what was recorded is in {folder.path}, and --resume goes on from there") from None
     if ended.failures:
         raise GroundswellError(
             f"the run was broken off: {ended.failures[0]}; what was recorded until then is in {output}, "

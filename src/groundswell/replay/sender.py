@@ -25,6 +25,7 @@ AHEAD_NS = 250_000_000
 """Requests are made at most so long before they are due, and at least half of it: many at a time cost less each."""
 _SLICE_ROWS, _SLICE_TOKENS = 32, 16_384  # are made at a time, in between which others are sent
 _UNPACK_ROWS = 256
+_LATE_NS = 100_000_000  # what has been due for less, and is not sent, was about to be
 _FAR_NS = 2**62
 
 
@@ -101,7 +102,8 @@ class Sender:
 
     def stop(self, until_ns: int) -> None:
         """Send nothing more, and give up at ``until_ns`` of the monotonic clock what is still open then. What was due
-        by now and has not gone is written down as unsent."""
+        for a while and has not gone is written down as unsent."""
+        self.send_due(clock.now_ns())
         self._until_ns = min(until_ns, self._until_ns) if self._stopping else until_ns
         self._stopping, self.told_all = True, True
         planned = [(due_ns, row, 0) for due_ns, _, row, _ in self._planned]
@@ -110,9 +112,9 @@ class Sender:
         for rows in self._received:
             planned += [(row.due_ns, row, 0) for row in rows.take(len(rows)) if row.think_ns is None]
         self.unsent += len(planned) + self._waiting
-        now_ns = self.now_ns() if self.start_ns else -1
+        late_ns = self.now_ns() - _LATE_NS if self.start_ns else -1
         for due_ns, row, flags in planned:
-            if due_ns <= now_ns:
+            if due_ns <= late_ns:
                 self.journal.add(never_sent(row, due_ns, flags))
         for queue in (self._planned, self._made, self._held, self._received):
             queue.clear()
