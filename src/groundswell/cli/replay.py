@@ -82,7 +82,7 @@ def replay(
         if not sending.agreed(options.url, surveyed):
             return 1
         outcome = replayed(source, surveyed, options, output, resume=resume, say=note)
-    _, judgement = judged(outcome, bounds)
+    _, judgement = judged(outcome, bounds, "the same with --resume")
     return code_of(outcome, judgement)
 
 
@@ -93,8 +93,8 @@ def slo_of(text: str | None) -> SLO | None:
     return None if text is None else SLO.parse(text)
 
 
-def judged(outcome: Outcome, slo: SLO | None) -> tuple[Results, Judgement]:
-    """The results and what they say, which is printed."""
+def judged(outcome: Outcome, slo: SLO | None, again: str) -> tuple[Results, Judgement]:
+    """The results and what they say, which is printed; ``again`` says how to go on with what was interrupted."""
     from groundswell.judge import judge
     from groundswell.judge.text import describe
     from groundswell.results import Results
@@ -103,8 +103,7 @@ def judged(outcome: Outcome, slo: SLO | None) -> tuple[Results, Judgement]:
     print(f"wrote {outcome.results}: {len(results):,} requests")
     if outcome.folder is not None:
         print(
-            f"interrupted: {outcome.remaining:,} requests were not sent yet; the same command with --resume goes on "
-            f"from {outcome.folder}",
+            f"interrupted: {outcome.remaining:,} requests were not sent yet; to go on, say {again}",
             file=sys.stderr,
         )
     judgement = judge(results, slo)

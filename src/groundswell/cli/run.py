@@ -70,7 +70,7 @@ def run(
         if not sending.agreed(url, plan):
             return 1
         outcome = replay(asked, plan, options, results, say=note)
-    found, judgement = judged(outcome, bounds)
+    found, judgement = judged(outcome, bounds, _again(output, url))
     _draw(found, judgement, page)
     return code_of(outcome, judgement)
 
@@ -88,11 +88,15 @@ def _check_free(folder: Path, url: str) -> None:
     begun = Folder(results).path
     if begun.exists():
         raise UsageError(
-            f"{folder}: holds a run that was interrupted; go on with it: groundswell replay {folder / WORKLOAD} "
-            f"--url {url} -o {results} --resume, and what else was said; or remove {begun}"
+            f"{folder}: holds a run that was interrupted; go on with it: {_again(folder, url)}; or remove {begun}"
         )
     if results.exists():
         raise UsageError(f"{folder}: holds a run already; name another folder, or remove {results}")
+
+
+def _again(folder: Path, url: str) -> str:
+    """What goes on with a run that was interrupted."""
+    return f"groundswell replay {folder / WORKLOAD} --url {url} -o {folder / RESULTS} --resume, with the same options"
 
 
 def _generate(

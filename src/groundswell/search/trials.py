@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from groundswell.errors import UsageError
@@ -53,7 +55,8 @@ class Trials:
             self._learned = learn(plan, self._options, _nobody if self._made else self._say)
         self._made += 1
         place = self._folder / f"trial-{self._made:02d}.parquet"
-        outcome = replay(source, plan, self._options, place, learned=self._learned)
+        options = replace(self._options, seed=seed_of(self._options.seed, self._made))
+        outcome = replay(source, plan, options, place, learned=self._learned)
         if outcome.ended.interrupted:  # a part of a trial says nothing, and is not gone on with
             place.unlink(missing_ok=True)
             if outcome.folder is not None:
@@ -64,6 +67,15 @@ class Trials:
             self._learned = None  # is it there at all? The next trial begins with asking
         took_s = (clock.now_ns() - begin_ns) * 1e-9
         return trial_of(judgement, rate_per_s, span_s, len(workload), took_s, str(place))
+
+
+def seed_of(seed: int, trial: int) -> int:
+    """What the words of a trial's prompts are drawn with.
+
+    Trials have requests in common, their times and lengths and what they share among themselves, but not the text: the
+    server would have it in its prefix cache from the trial before.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed} {trial}".encode()).digest()[:6])
 
 
 def trial_of(
