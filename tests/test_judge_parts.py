@@ -72,6 +72,17 @@ def test_delays_that_pile_up_at_40_ms_are_noticed(others: float, piled: float, f
     assert any("--quick-ack" in note for note in whole(run).notes) == found
 
 
+@pytest.mark.parametrize(("quick_ack", "piled", "noted"), [(False, 0.9, True), (True, 0.9, False), (False, 0.0, False)])
+def test_first_tokens_that_come_40_ms_after_the_head_are_noticed(quick_ack: bool, piled: float, noted: bool) -> None:
+    random = np.random.default_rng(5)
+    wait_s = np.where(random.uniform(size=2000) < piled, random.normal(0.042, 0.001, 2000), 0.002)
+    head_s = np.arange(2000.0) + 0.01
+    run = run_of(np.arange(2000.0), 0.01 + wait_s, {"run": {"quick_ack": quick_ack}}, head_s=head_s)
+    assert (
+        any("from a reply's head to its first token are close to 40 ms" in note for note in whole(run).notes) == noted
+    )
+
+
 def test_an_exponential_law_of_gaps_is_no_pile() -> None:
     assert piled_up(np.random.default_rng(3).exponential(0.03, 100_000)) == 0.0
 

@@ -29,6 +29,7 @@ def whole() -> Results:
         words=[None, "busy"],
         event_s=[[0.5, 0.75], None],
         sent_s=[0.001, 1.001],
+        head_s=[0.002, 1.25],
         first_answer_s=[0.6, np.nan],
         longest_gap_s=[0.25, np.nan],
         **{key: [False, True] for key in ("retried", "held", "fresh")},

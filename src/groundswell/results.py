@@ -33,6 +33,7 @@ OPTIONAL: dict[str, pl.DataType] = {
     "turn": pl.Int16(),
     "model": pl.String(),
     "sent_s": pl.Float64(),
+    "head_s": pl.Float64(),
     "first_answer_s": pl.Float64(),
     "made_tokens": pl.Int32(),
     "prompt_tokens": pl.Int32(),
@@ -52,19 +53,20 @@ COLUMNS: dict[str, pl.DataType] = {**REQUIRED, **OPTIONAL}
 """Every column that results can have, and its type; the categories of ``client`` are the clients' names."""
 
 _NEVER_EMPTY = ("row", "client", "input_tokens", "asked_tokens", "due_s")
-_FINITE = ("due_s", "sent_s", "first_token_s", "first_answer_s", "done_s")
+_FINITE = ("due_s", "sent_s", "head_s", "first_token_s", "first_answer_s", "done_s")
 _NOT_NEGATIVE = (
     *("row", "input_tokens", "asked_tokens", "due_s", "made_tokens", "prompt_tokens", "output_tokens"),
     *("reason_tokens", "cached_tokens", "events", "longest_gap_s"),
 )
-_IN_ORDER = ("sent_s", "first_token_s", "first_answer_s", "done_s")
+_IN_ORDER = ("sent_s", "head_s", "first_token_s", "first_answer_s", "done_s")
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
     """Requests that were due, in the order of the workload's rows, and what came of each.
 
-    Times count from the run's start, in seconds; what did not come to pass is null. ``done_s`` is when a request ended,
+    Times count from the run's start, in seconds; what did not come to pass is null. ``head_s`` is when the reply's head
+    came, which many servers send before they have begun with the reply; ``done_s`` is when a request ended,
     well or not; ``error`` is null where it ended well, and else one of :data:`groundswell.replay.journal.ERRORS`;
     ``words`` is what the server said of it. ``asked_tokens`` is the length of reply that the workload has,
     ``made_tokens`` that of the prompt as it was made; ``prompt_tokens``, ``output_tokens``, ``reason_tokens`` and

@@ -62,11 +62,11 @@ def gap_sample(gaps: Gaps, window: Window) -> Sample:
     return Sample.of(gaps.gap_s[place], stretch, max(inside.size, 1), gaps.count[inside][stretch, place])
 
 
-def piled_up(values_s: Floats, weight: Floats | None = None) -> float:
+def piled_up(values_s: Floats, weight: Floats | None = None, *, most: bool = False) -> float:
     """The share of the delays that is near 40 ms, if they pile up there; else 0.
 
-    A pile is 5 % of all or more, is five times as dense as what is around it, and is not where the median is: a server
-    may well take 40 ms a token.
+    A pile is 5 % of all or more, is five times as dense as what is around it, and, unless ``most`` of the delays may
+    be in it, is not where the median is: a server may well take 40 ms a token.
     """
     there = np.isfinite(values_s)
     values_s = values_s[there]
@@ -79,7 +79,7 @@ def piled_up(values_s: Floats, weight: Floats | None = None) -> float:
 
     near, around = mass(*NEAR_S), mass(*_AROUND_S)
     room = (_AROUND_S[1] - _AROUND_S[0]) / (NEAR_S[1] - NEAR_S[0]) - 1.0
-    median_elsewhere = mass(0.0, _AROUND_S[0]) > 0.5 or mass(_AROUND_S[1], np.inf) > 0.5
+    median_elsewhere = most or mass(0.0, _AROUND_S[0]) > 0.5 or mass(_AROUND_S[1], np.inf) > 0.5
     return near if near >= 0.05 and near * room >= 5.0 * (around - near) and median_elsewhere else 0.0
 
 
@@ -88,3 +88,14 @@ def pile_of(results: Results, gaps: Gaps | None) -> float:
     if gaps is not None:
         return piled_up(gaps.gap_s, gaps.count.sum(axis=0))
     return piled_up(results.frame["longest_gap_s"].cast(pl.Float64).to_numpy()) if "longest_gap_s" in results else 0.0
+
+
+def pile_of_begins(results: Results) -> float:
+    """:func:`piled_up` of the times from a reply's head to its first token.
+
+    A server that has sent the head holds a small first event back until the head is acknowledged (Nagle's algorithm,
+    RFC 896), unless it is told not to. Then all that are ready within 40 ms come after 40 ms.
+    """
+    if "head_s" not in results:
+        return 0.0
+    return piled_up(results.floats("first_token_s") - results.floats("head_s"), most=True)

@@ -13,9 +13,10 @@ from groundswell.units import show_duration
 
 
 def notes_of(
-    results: Results, window: Window, tokens: Tokens, server: Sequence[ServerTotal], pile: float
+    results: Results, window: Window, tokens: Tokens, server: Sequence[ServerTotal], piles: tuple[float, float]
 ) -> Iterator[str]:
-    """The notes, what matters most first."""
+    """The notes, what matters most first. ``piles`` are shares of times near 40 ms: between events, and before the
+    first."""
     yield from _interrupted(results)
     yield from _counted(results, tokens)
     for total in server:
@@ -25,11 +26,12 @@ def notes_of(
                 f"{total.ours:,.0f}: somebody else sent, too, or replies were lost"
             )
     yield from _held(results)
-    if pile:
-        yield (
-            f"{pile:.0%} of the times between events are close to 40 ms, as when an acknowledgement is delayed by the "
-            "kernel: replay with --quick-ack and compare"
-        )
+    for share, what in zip(piles, ("between events", "from a reply's head to its first token"), strict=True):
+        if share and not results.run.get("quick_ack"):
+            yield (
+                f"{share:.0%} of the times {what} are close to 40 ms, as when an acknowledgement is delayed by the "
+                "kernel: replay with --quick-ack and compare"
+            )
 
 
 def _interrupted(results: Results) -> Iterator[str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from groundswell.judge.clauses import held, keeps, keeps_all
 from groundswell.judge.counts import errors_of, server_totals, tokens_of
 from groundswell.judge.figures import ClauseHeld, Judgement, Rates, Reason, Spread, Verdict, Window
-from groundswell.judge.gaps import gap_sample, gaps_of, pile_of
+from groundswell.judge.gaps import gap_sample, gaps_of, pile_of, pile_of_begins
 from groundswell.judge.latencies import latencies_of, reply_tokens
 from groundswell.judge.notes import notes_of
 from groundswell.judge.over_time import over_time
@@ -68,7 +68,7 @@ def judge(
     return Judgement(
         verdict=_verdict(reasons, clauses),
         invalid=reasons,
-        notes=tuple(notes_of(results, window, tokens, server, pile_of(results, gaps))),
+        notes=tuple(notes_of(results, window, tokens, server, (pile_of(results, gaps), pile_of_begins(results)))),
         run=results.run,
         interrupted=bool(results.run.get("interrupted")),
         requests=len(results),

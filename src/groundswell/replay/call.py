@@ -26,9 +26,9 @@ class Sent(Call):
     """One request of the workload. Times are in nanoseconds of the monotonic clock, and 0 for what has not happened."""
 
     __slots__ = (
-        "_answer_ns", "_body", "_content_type", "_events", "_first_ns", "_gap_ns", "_latest_ns", "_reply", "_seen",
-        "_sender", "_sent_ns", "_status", "_times", "_words", "due_ns", "ended_ns", "error", "flags", "has_ended",
-        "made", "row", "talk",
+        "_answer_ns", "_body", "_content_type", "_events", "_first_ns", "_gap_ns", "_head_ns", "_latest_ns", "_reply",
+        "_seen", "_sender", "_sent_ns", "_status", "_times", "_words", "due_ns", "ended_ns", "error", "flags",
+        "has_ended", "made", "row", "talk",
     )  # fmt: skip
 
     def __init__(self, sender: Sender, row: Row, talk: Talk | None, due_ns: int, made: Made) -> None:
@@ -39,7 +39,7 @@ class Sent(Call):
         self._events = Events()
         self._body = bytearray()
         self._times: list[float] | None = [] if sender.setup.event_times else None
-        self._sent_ns = self._first_ns = self._answer_ns = self._latest_ns = self.ended_ns = 0
+        self._sent_ns = self._head_ns = self._first_ns = self._answer_ns = self._latest_ns = self.ended_ns = 0
         self._gap_ns, self._seen, self._status, self._content_type = -1, 0, 0, ""
         self.flags, self.error, self._words, self.has_ended = made.flags, 0, "", False
 
@@ -49,7 +49,7 @@ class Sent(Call):
 
     def on_status(self, status: int, content_type: str, at_ns: int) -> None:
         """The reply's head is here."""
-        self._status, self._content_type = status, content_type
+        self._status, self._content_type, self._head_ns = status, content_type, at_ns
 
     def on_data(self, chunk: bytes, at_ns: int) -> None:
         """A piece of the reply is here, and came at ``at_ns``."""
@@ -162,6 +162,7 @@ class Sent(Call):
                 self.row.row,
                 self.due_ns * 1e-9,
                 since_start(self._sent_ns),
+                since_start(self._head_ns),
                 since_start(self._first_ns),
                 since_start(self._answer_ns),
                 self.ended_ns * 1e-9,
@@ -187,5 +188,5 @@ class Sent(Call):
 def never_sent(row: Row, due_ns: int, flags: int) -> tuple[Any, ...]:
     """The record of a request that was due and did not go."""
     nan = math.nan
-    times = (due_ns * 1e-9, nan, nan, nan, nan)
+    times = (due_ns * 1e-9, nan, nan, nan, nan, nan)
     return (row.row, *times, *(-1,) * 5, 0, nan, 0, ERROR["unsent"], flags, -1, 0, bytes(16))

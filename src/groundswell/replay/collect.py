@@ -18,7 +18,7 @@ from groundswell.replay.records import Journals
 from groundswell.table import PARQUET, list_column, parquet_metadata
 from groundswell.whole_file import appearing, faults_of
 
-_TIMES = ("due_s", "sent_s", "first_token_s", "first_answer_s", "done_s")
+_TIMES = ("due_s", "sent_s", "head_s", "first_token_s", "first_answer_s", "done_s")
 _COUNTS = ("made_tokens", "prompt_tokens", "output_tokens", "reason_tokens", "cached_tokens", "events")
 _FLAGS = {"retried": RETRIED, "held": HELD, "fresh": FRESH}
 _ROWS = 2**16

@@ -23,6 +23,7 @@ RECORD = np.dtype(
         ("row", "<i8"),  # of the workload
         ("due_s", "<f8"),  # all times from the run's begin; nan where it did not come to that
         ("sent_s", "<f8"),
+        ("head_s", "<f8"),  # of the reply
         ("first_token_s", "<f8"),  # of reasoning or answer
         ("first_answer_s", "<f8"),
         ("done_s", "<f8"),  # when it ended, well or not
@@ -43,7 +44,7 @@ RECORD = np.dtype(
 )
 """One request that has ended."""
 
-_PACK = struct.Struct("<q5d6ifhBBii16s").pack  # a numpy record takes ten times as long to make
+_PACK = struct.Struct("<q6d6ifhBBii16s").pack  # a numpy record takes ten times as long to make
 
 ERRORS = (
     "",
