@@ -9,7 +9,7 @@ import pytest
 
 from groundswell.replay.self_test import Ladder, SelfTest, describe, holds, limit, self_test
 from groundswell.serve.log import MARK
-from groundswell.serve.trial import Load, Trial, _gaps_of
+from groundswell.serve.trial import Load, Trial, gaps_of
 
 BURST = Load(40, 4, ttft_s=0.01, gap_s=0.0)
 STREAM = Load(40, 4, ttft_s=0.02, gap_s=0.01)
@@ -65,7 +65,7 @@ def test_progress_is_a_line_for_each_load_under_a_head(found: tuple[SelfTest, li
 
 def test_gaps_are_those_between_tokens_of_the_same_reply() -> None:
     marks = np.array([(10, 0, 0), (12, 1, 0), (30, 0, 1), (33, 1, 1), (60, 0, 2)], MARK)
-    assert _gaps_of(marks) * 1e9 == pytest.approx([20, 30, 21])
+    assert gaps_of(marks) * 1e9 == pytest.approx([20, 30, 21])
 
 
 def test_a_load_is_sent_at_its_rate_and_with_exponential_gaps() -> None:

@@ -130,11 +130,11 @@ def tried(mock: Mock, load: Load, seconds: float, start_up_s: float = 0.0) -> Tr
         load,
         requests=len(workload),
         failed=int(results.failed.sum()),
-        lag_s=_pair(results.floats("sent_s") - due_s),
-        ttft_s=_pair((results.floats("first_token_s") - due_s)[~results.failed]),
-        true_ttft_s=_pair((log["first_ns"] - log["arrival_ns"])[log["first_ns"] > 0] * 1e-9),
-        gap_s=_pair_of_gaps(gaps) if gaps is not None else _NOTHING,
-        true_gap_s=_pair(_gaps_of(mock.marks())) if gaps is not None else _NOTHING,
+        lag_s=pair(results.floats("sent_s") - due_s),
+        ttft_s=pair((results.floats("first_token_s") - due_s)[~results.failed]),
+        true_ttft_s=pair((log["first_ns"] - log["arrival_ns"])[log["first_ns"] > 0] * 1e-9),
+        gap_s=pair_of_gaps(gaps) if gaps is not None else _NOTHING,
+        true_gap_s=pair(gaps_of(mock.marks())) if gaps is not None else _NOTHING,
         client_s=max(client_s - start_up_s * load.workers, 0.0),
         mock_s=mock_s,
         other_s=max(after.machine_s - before.machine_s - client_s - mock_s - own_s, 0.0),
@@ -169,7 +169,8 @@ def _sent(mock: Mock, load: Load, workload: Workload) -> Results:
         return Results.read(outcome.results)
 
 
-def _pair(values: NDArray[np.floating]) -> Pair:
+def pair(values: NDArray[np.floating]) -> Pair:
+    """Median and 99th percentile of those that are not nan; nan for none."""
     there = values[~np.isnan(values)]
     if not there.size:
         return _NOTHING
@@ -177,14 +178,15 @@ def _pair(values: NDArray[np.floating]) -> Pair:
     return float(median), float(far)
 
 
-def _pair_of_gaps(gaps: Gaps) -> Pair:
+def pair_of_gaps(gaps: Gaps) -> Pair:
+    """Median and 99th percentile of gaps in buckets."""
     upto = np.cumsum(gaps.count.sum(axis=0))
     median, far = gaps.gap_s[np.searchsorted(upto, upto[-1] * np.array([0.5, 0.99]))]
     return float(median), float(far)
 
 
-def _gaps_of(marks: NDArray[np.void]) -> Floats:
-    """The times between the tokens of each reply, in seconds."""
+def gaps_of(marks: NDArray[np.void]) -> Floats:
+    """The times between the tokens of each reply in a mock's marks, in seconds."""
     ordered = marks[np.lexsort((marks["token"], marks["row"]))]
     within = ordered["row"][1:] == ordered["row"][:-1]
     return np.asarray(np.diff(ordered["at_ns"])[within] * 1e-9)
