@@ -70,19 +70,8 @@ def test_llama_cpp_is_searched(
     llama_server: Server, traffic: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--slo", "e2e:p90<60s", "--trial", "2s", "--first", "60", "--budget", "7s", "--json"]
-    code = run(
-        [
-            "search",
-            traffic,
-            "--url",
-            llama_server.url,
-            "--tokenizer",
-            str(llama_server.folder),
-            *given,
-            "-o",
-            str(tmp_path / "found"),
-        ]
-    )
+    given += ["--url", llama_server.url, "--tokenizer", str(llama_server.folder), "-o", str(tmp_path / "found")]
+    code = run(["search", traffic, *given])
     out, err = capsys.readouterr()
     found = strict(out)
     assert code == (1 if found["why"] in ("invalid", "server") else 0)

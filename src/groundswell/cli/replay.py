@@ -77,8 +77,6 @@ def replay(
     check_place(output)
     with reading.opened(workload) as source:
         surveyed = survey(source)
-        if not surveyed.requests:
-            raise UsageError(f"{workload}: has no requests, so there is nothing to send")
         if not sending.agreed(options.url, surveyed):
             return 1
         outcome = replayed(source, surveyed, options, output, resume=resume, say=note)

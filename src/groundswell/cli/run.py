@@ -64,8 +64,6 @@ def run(
     _generate(source, workload, rate, duration, clients, start, seed, max_context)
     with opened(workload) as asked:
         plan = survey(asked)
-        if not plan.requests:
-            raise UsageError(f"no request arrives in {duration}: say a higher --rate or a longer --duration")
         print(f"{plan.text()}\n", flush=True)
         if not sending.agreed(url, plan):
             return 1
@@ -125,7 +123,9 @@ def _generate(
     composition = compose(pool, rate, span_s, seed, start_s=start_s, talking=talking)
     path.parent.mkdir(exist_ok=True)
     shown = with_progress(composition, composition.expected_requests, "generating")
-    formats.write(shown, path, metadata=composition.metadata)
+    if not formats.write(shown, path, metadata=composition.metadata):
+        path.unlink()
+        raise UsageError(f"no request arrives in {duration}: say a higher --rate or a longer --duration")
     print(f"wrote {path}", file=sys.stderr)
 
 
