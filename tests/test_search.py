@@ -195,7 +195,7 @@ def test_far_beyond_its_capacity_the_next_load_is_what_the_server_answered() -> 
 
     def attempt(rate_per_s: float, span_s: float) -> Trial:
         trial = server.attempt(rate_per_s, span_s)
-        return Trial(rate_per_s, span_s, trial.held, trial.requests, span_s, ended_per_s=min(rate_per_s, 12.0))
+        return Trial(rate_per_s, span_s, trial.held, trial.requests, span_s, answered_per_s=min(rate_per_s, 12.0))
 
     found = search(attempt, 160.0, Limits(60.0, 1e5), lambda: server.now_s)
     assert [rate for rate, _ in server.tried][:2] == [160.0, 12.0]

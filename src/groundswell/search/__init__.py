@@ -39,8 +39,8 @@ class Trial:
     clauses: tuple[str, ...] = ()
     """What each clause of the SLO came to, in words."""
     goodput_per_s: Estimate = field(default_factory=Estimate)
-    ended_per_s: float = math.nan
-    """Requests that ended well, a second."""
+    answered_per_s: float = math.nan
+    """Replies that ended well, a second, until the last of them."""
     why: str = ""
     """Why our own figures of it cannot be trusted, and what may be done; empty if they can."""
     results: str = ""
@@ -188,9 +188,9 @@ def _can_be_longer(
 def _next(bracket: Bracket, trial: Trial, tolerance: float) -> float | None:
     """The bracket's next load; where all fail, no more than what the server answered when it was given too much."""
     rate_per_s = bracket.next(tolerance)
-    if rate_per_s is None or bracket.meets or bracket.unclear or trial.held != "fails" or not trial.ended_per_s > 0:
+    if rate_per_s is None or bracket.meets or bracket.unclear or trial.held != "fails" or not trial.answered_per_s > 0:
         return rate_per_s
-    return min(rate_per_s, max(trial.ended_per_s, trial.rate_per_s / _FALL))
+    return min(rate_per_s, max(trial.answered_per_s, trial.rate_per_s / _FALL))
 
 
 def _overhead(trials: list[Trial]) -> float:

@@ -62,11 +62,19 @@ class Trials:
             if outcome.folder is not None:
                 shutil.rmtree(outcome.folder, ignore_errors=True)
             raise StoppedTrialError("interrupted")
-        judgement = judge(Results.read(place, leave_out=("event_s",)), self._slo)
+        results = Results.read(place, leave_out=("event_s",))
+        judgement = judge(results, self._slo)
         if judgement.failed == judgement.requests:
             self._learned = None  # is it there at all? The next trial begins with asking
         took_s = (clock.now_ns() - begin_ns) * 1e-9
-        return trial_of(judgement, rate_per_s, span_s, len(workload), took_s, str(place))
+        trial = trial_of(judgement, rate_per_s, span_s, len(workload), took_s, str(place))
+        return replace(trial, answered_per_s=answered_per_s(results))
+
+
+def answered_per_s(results: Results) -> float:
+    """What a server did while it had something to do: replies that ended well, until the last of them."""
+    done_s = results.floats("done_s")[~results.failed]
+    return done_s.size / float(done_s.max()) if done_s.size and done_s.max() > 0 else 0.0
 
 
 def seed_of(seed: int, trial: int) -> int:
@@ -92,9 +100,8 @@ def trial_of(
         took_s,
         tuple(clause_in_words(clause) for clause in judgement.clauses),
         judgement.rates.goodput_per_s,
-        judgement.rates.ended_per_s,
-        "; ".join(f"{reason.text}: {reason.advice}" for reason in judgement.invalid),
-        results,
+        why="; ".join(f"{reason.text}: {reason.advice}" for reason in judgement.invalid),
+        results=results,
     )
 
 
