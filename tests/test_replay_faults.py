@@ -134,13 +134,15 @@ def test_where_nobody_listens_every_request_is_refused(tmp_path: Path) -> None:
 def test_a_run_goes_on_with_a_server_that_was_restarted(tmp_path: Path) -> None:
     given = workload(np.arange(0, 4, 0.02))
     with FaultServer("slow") as server:
-        down = threading.Timer(1.0, server.stop)
-        up = threading.Timer(2.0, server.start)
-        for change in (down, up):
-            change.start()
+
+        def restart() -> None:
+            server.stop()
+            time.sleep(1.0)
+            server.start()
+
+        restarted = when(lambda: server.requests >= 60, restart)
         results, _ = run(given, server.url, tmp_path)
-        for change in (down, up):
-            change.join()
+        restarted.join()
     frame = results.frame
     assert frame["row"].to_list() == list(range(200))
     assert set(frame["error"].to_list()) == {None, "refused", "reset"}
@@ -271,17 +273,25 @@ def test_workers_that_cannot_begin_end_the_run_before_it_sends_anything(
     with FaultServer() as server:
         with pytest.raises(GroundswellError, match="no-such-file"):
             run(workload([0.0]), "https://localhost:1", tmp_path, tls=Tls("/no-such-file"))
-        monkeypatch.setenv("PYTHONPATH", str(_package_that_dies(tmp_path)))
+        monkeypatch.setenv("PYTHONPATH", str(_package(tmp_path, _DIES)))
         with pytest.raises(GroundswellError, match="died before the run began: exit code 7"):
             run(workload([0.0]), server.url, tmp_path)
         assert server.requests == 0
     assert not (tmp_path / "results.parquet.run").exists()
 
 
-def _package_that_dies(folder: Path) -> Path:
+_DIES = """
+import os, sys
+if "groundswell.replay.worker" in sys.orig_argv:
+    os._exit(7)
+"""
+
+
+def _package(folder: Path, program: str) -> Path:
+    """A folder for PYTHONPATH whose ``program`` runs in each Python that starts."""
     place = folder / "path"
     place.mkdir()
-    (place / "sitecustomize.py").write_text("import os, sys\nif '-m' in sys.orig_argv: os._exit(7)\n")
+    (place / "sitecustomize.py").write_text(program)
     return place
 
 
@@ -315,9 +325,32 @@ def test_a_fault_in_the_workload_ends_the_run_before_its_start_or_after(
     assert not workers()
 
 
-def test_a_worker_that_breaks_says_so_and_the_run_is_broken_off(tmp_path: Path) -> None:
-    """Images for an API that takes none: nobody looked before."""
-    given = workload(np.linspace(0, 0.3, 10), image_tokens=pl.Series([[]] * 9 + [[100]], dtype=pl.List(pl.Int32())))
-    with FaultServer() as server, pytest.raises(GroundswellError, match="image"):
-        run(given, server.url, tmp_path, target="openai_completions")
+_BREAKS = """
+import sys
+if "groundswell.replay.worker" in sys.orig_argv:
+    from groundswell.replay import maker
+    make = maker.Maker.make
+    def breaks(self, slice_):
+        if any(row.row >= 50 for _, row, _ in slice_):
+            raise ZeroDivisionError("by a mistake of ours")
+        return make(self, slice_)
+    maker.Maker.make = breaks
+"""
+
+
+def test_a_worker_that_breaks_says_so_and_what_it_had_recorded_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    given = workload(np.arange(0, 1.5, 0.01))
+    with FaultServer() as server:
+        with monkeypatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(_package(tmp_path, _BREAKS)))
+            with pytest.raises(GroundswellError, match=r"ZeroDivisionError: by a mistake of ours; .*--resume"):
+                run(given, server.url, tmp_path)
+        assert "Traceback" in capfd.readouterr().err
+        frame = Results.read(tmp_path / "results.parquet").frame
+        assert 10 < frame.filter(pl.col("error").is_null()).height <= 50
+        results, _ = run(given, server.url, tmp_path, resume=True)
+    assert results.frame["row"].to_list() == list(range(150))
+    assert results.frame["error"].null_count() == 150
     assert not workers()
