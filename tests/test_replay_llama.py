@@ -141,7 +141,7 @@ def test_images_for_a_server_that_sees_none_are_said_before_and_end_as_rows(
     run = sent(given, llama_server, tmp_path, seed=101)
     (said,) = run.said
     assert said.startswith("the server refuses images (500: image input is not supported")
-    assert said.endswith(": 1 requests have some")
+    assert said.endswith("; requests with images: 1")
     assert run.results.frame["error"].to_list() == ["status", None]
 
 

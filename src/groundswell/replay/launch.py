@@ -21,7 +21,7 @@ from groundswell.replay.collect import Missing, digest_of, write_results
 from groundswell.replay.endpoint import Endpoint
 from groundswell.replay.folder import Folder
 from groundswell.replay.learned import Learned, learn
-from groundswell.replay.limits import beyond_context
+from groundswell.replay.limits import left_out
 from groundswell.replay.options import Options, key_of
 from groundswell.replay.plan import Plan
 from groundswell.replay.probe import Probed
@@ -78,8 +78,8 @@ def replay(
         say(f"the first request arrives after {show_duration(plan.first_s)}: the run begins with it")
     learned = learned or learn(plan, options, say)
     words, probed = learned.words, learned.probed
-    if too_long := beyond_context(source, plan, probed.context_tokens):
-        say(too_long)
+    for text in left_out(source, plan, probed.context_tokens):
+        say(text)
     asked = _asked(plan, options, words, probed)
     server = {name: getattr(probed, name) for name in ("server", "version", "context_tokens")}
     with AskedToStop() as stop, folder:
@@ -92,7 +92,7 @@ def replay(
             ended, scraper = _go(source, plan, options, folder, words, probed, cut_s, done, stop)
             _check_something_came(folder, ended)
         except (GroundswellError, KeyboardInterrupt):
-            if not len(Journals(folder.path)):
+            if not folder.has_records:
                 folder.remove()  # nothing was sent: there is nothing to go on with
             raise
         outcome = _settled(source, plan, options, folder, output, asked, server, ended, scraper)
@@ -102,7 +102,7 @@ def replay(
 
 
 def _check_something_came(folder: Folder, ended: Ended) -> None:
-    if not len(Journals(folder.path)):
+    if not folder.has_records:
         if ended.failures:
             raise GroundswellError(ended.failures[0])
         if ended.interrupted:

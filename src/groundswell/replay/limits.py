@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from groundswell.errors import UsageError
@@ -23,7 +25,17 @@ def check_items(plan: Plan, target: str) -> None:
         )
 
 
-def beyond_context(source: Source, plan: Plan, context_tokens: int | None) -> str | None:
+def left_out(source: Source, plan: Plan, context_tokens: int | None) -> Iterator[str]:
+    """What is not sent of a workload, and what a server with so many tokens of context, if that is known, may not take:
+    a line each."""
+    if plan.video.count:
+        yield f"video cannot be sent: {plan.video.requests:,} requests go without theirs"
+    too_long = _beyond_context(source, plan, context_tokens)
+    if too_long is not None:
+        yield too_long
+
+
+def _beyond_context(source: Source, plan: Plan, context_tokens: int | None) -> str | None:
     """How many requests ask for more tokens, with their reply, than a model's context holds; None where none does."""
     if context_tokens is None or plan.longest_prompt + plan.longest_reply <= context_tokens:
         return None

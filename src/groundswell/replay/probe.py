@@ -140,7 +140,7 @@ class _Counting:
             await self._ask(self._bodies.message(self._words.some(FIRST_WORDS), [item]))
         except _RefusedError as refusal:
             self._notes.append(
-                f"the server refuses {name} ({refusal.status}: {refusal.message}): {requests:,} requests have some"
+                f"the server refuses {name} ({refusal.status}: {refusal.message}); requests with {name}: {requests:,}"
             )
 
     async def _counted(self, turns: bool) -> Probed:
