@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from groundswell.clients.source import open_source
     from groundswell.errors import DataError, GroundswellError, OutputError, UsageError
     from groundswell.fit import fit_pool
+    from groundswell.judge.figures import Judgement
+    from groundswell.judge.slo import SLO
     from groundswell.population import Population, fit_population
+    from groundswell.results import Results
     from groundswell.summary import Summary
     from groundswell.table import Workload
 
@@ -30,8 +33,11 @@ _HOME = {
     "ClientPool": "clients.pool",
     "DataError": "errors",
     "GroundswellError": "errors",
+    "Judgement": "judge.figures",
     "OutputError": "errors",
     "Population": "population",
+    "Results": "results",
+    "SLO": "judge.slo",
     "Summary": "summary",
     "UsageError": "errors",
     "Workload": "table",
@@ -47,12 +53,15 @@ _HOME = {
 }
 
 __all__ = [
+    "SLO",
     "Client",
     "ClientPool",
     "DataError",
     "GroundswellError",
+    "Judgement",
     "OutputError",
     "Population",
+    "Results",
     "Summary",
     "UsageError",
     "Workload",
