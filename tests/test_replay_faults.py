@@ -3,6 +3,8 @@ hangs, and what is not about the server says so."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import signal
 import threading
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -20,9 +23,17 @@ from fault_server import FaultServer
 from faults import BEHAVIOURS
 from groundswell.errors import DataError, GroundswellError
 from groundswell.judge import judge
+from groundswell.replay import clock
 from groundswell.replay import run as run_module
+from groundswell.replay.call import Sent
+from groundswell.replay.journal import Journal
+from groundswell.replay.nowhere import Nowhere
 from groundswell.replay.schedule import Schedule
-from groundswell.replay.wire import Tls
+from groundswell.replay.sender import Sender
+from groundswell.replay.source import held
+from groundswell.replay.transport import Call
+from groundswell.replay.vocabulary import vocabulary_of
+from groundswell.replay.wire import Setup, Tls
 from groundswell.results import Results
 from replay_command import children
 from replaying import run, workload
@@ -354,3 +365,60 @@ def test_a_worker_that_breaks_says_so_and_what_it_had_recorded_is_kept(
     assert results.frame["row"].to_list() == list(range(150))
     assert results.frame["error"].null_count() == 150
     assert not workers()
+
+
+def test_where_no_process_can_be_started_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    with pytest.raises(GroundswellError, match=r"no worker process can be started: No such file"):
+        run(workload([0.0]), "http://localhost", tmp_path, target="null")
+    assert not list(tmp_path.iterdir())
+
+
+class Held(Nowhere):
+    """Nowhere, where the first request gets no answer."""
+
+    first: Call | None = None
+
+    def send(self, call: Call) -> None:
+        if self.first is None:
+            self.first = call
+            call.on_sent(clock.now_ns())
+        else:
+            super().send(call)
+
+    def give_up(self, call: Call, kind: str, words: str) -> None:
+        call.on_failed(kind, words, clock.now_ns())
+
+
+def test_a_request_that_takes_long_keeps_none_of_those_after_it_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do requests wait behind one another for their time to be over."""
+    monkeypatch.setattr("groundswell.replay.sender.Nowhere", Held)
+    n = 3000
+    given = workload(np.zeros(n))
+    batch = next(iter(Schedule(held(given), 1)))[1][0]
+    assert batch is not None
+    words = msgspec.msgpack.encode(vocabulary_of(None, ids=False))
+    setup = Setup(0, str(tmp_path), "http://localhost", "null", "m", 0, 0, words, timeout_s=600.0)
+
+    async def go() -> tuple[int, int]:
+        journal = Journal(tmp_path, 0)
+        sender = Sender(asyncio.get_running_loop(), setup, journal)
+        sender.add(batch)
+        sender.told_all = True
+        sender.start(clock.now_ns())
+        while sender.state()[1] < n - 1:
+            sender.look_after()
+            await asyncio.sleep(0.01)
+        gc.collect()
+        alive = sum(isinstance(each, Sent) for each in gc.get_objects())
+        sender.stop(clock.now_ns())
+        sender.look_after()
+        assert sender.done
+        sender.add(batch)  # was on its way when it was stopped: nothing is to wait for that
+        assert sender.done
+        journal.close()
+        return alive, sender.state()[1]
+
+    assert asyncio.run(go()) == (1, n)

@@ -330,3 +330,14 @@ def test_a_file_system_without_room_is_one_line_and_resume_goes_on(tmp_path: Pat
             until_whole(given, server.url, output, "--event-times")
     finally:
         subprocess.run(f"umount -l {place}".split(), check=True)
+
+
+def test_a_folder_that_cannot_be_begun_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Folder(tmp_path / "results.parquet") as folder:
+        monkeypatch.setattr(Path, "write_text", full)
+        with pytest.raises(OutputError, match=r"run\.json: cannot be written: No space left on device"):
+            folder.begin({})
+    assert not list(tmp_path.iterdir())

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from groundswell.errors import DataError, UsageError
-from groundswell.replay.journal import Tail
+from groundswell.errors import DataError, OutputError, UsageError
+from groundswell.replay.journal import RECORD, Tail
 from groundswell.whole_file import appearing, check_place, faults_of
 
 _NOTES = "run.json"
@@ -47,8 +47,12 @@ class Folder:
             )
         with faults_of(self.path):
             self.path.mkdir()
-        self._lock()
-        self.note(asked, 0.0)
+        try:
+            self._lock()
+            self.note(asked, 0.0)
+        except OutputError:
+            self.remove()
+            raise
 
     def again(self, asked: dict[str, Any]) -> float:
         """When the run of the same was interrupted, in seconds from its begin. Raises UsageError if there is none, if
@@ -83,6 +87,11 @@ class Folder:
     def next_worker(self) -> int:
         """A number that no worker of this run has had."""
         return max(self._workers(), default=-1) + 1
+
+    @property
+    def has_records(self) -> bool:
+        """Whether any request has ended."""
+        return any(path.stat().st_size >= RECORD.itemsize for path in self.path.glob("*.rows"))
 
     def _workers(self) -> list[int]:
         return [int(path.stem) for path in self.path.glob("*.rows")]

@@ -96,7 +96,7 @@ class Run:
         feeder = threading.Thread(target=self._feed_all, name="feeder", daemon=True)
         try:
             for setup in self._setups:
-                self._workers.append(Worker(setup.worker, os.environ))
+                self._workers.append(_worker(setup.worker))
             feeder.start()
             self._wait_until_ready()
             self._start(ended)
@@ -228,6 +228,13 @@ class Run:
         """Give an order to all, of which one may be stuck."""
         for worker in self._workers:
             threading.Thread(target=worker.tell, args=(message,), daemon=True).start()
+
+
+def _worker(number: int) -> Worker:
+    try:
+        return Worker(number, os.environ)
+    except OSError as fault:
+        raise GroundswellError(f"no worker process can be started: {fault.strerror}") from None
 
 
 class Quiet:

@@ -109,9 +109,9 @@ class Sender:
         planned = [(due_ns, row, 0) for due_ns, _, row, _ in self._planned]
         planned += [(due_ns, call.row, 0) for due_ns, _, call in self._made]
         planned += [(call.due_ns, call.row, HELD) for call in self._held]
+        self.unsent += self._waiting + len(planned) + sum(len(rows) for rows in self._received)
         for rows in self._received:
             planned += [(row.due_ns, row, 0) for row in rows.take(len(rows)) if row.think_ns is None]
-        self.unsent += len(planned) + self._waiting
         late_ns = self.now_ns() - _LATE_NS if self.start_ns else -1
         for due_ns, row, flags in planned:
             if due_ns <= late_ns:

@@ -77,7 +77,11 @@ class Worker:
         if self._over:
             return
         if isinstance(message, Setup):
-            self._journal = Journal(Path(message.journal), message.worker)
+            try:
+                self._journal = Journal(Path(message.journal), message.worker)
+            except OSError as fault:
+                self._fail(f"the journal cannot be written: {os.strerror(fault.errno or errno.EIO)}")
+                return
             self._sender = Sender(self.loop, message, self._journal)
             self._warming = self.loop.create_task(self._sender.warm())
             self._warming.add_done_callback(self._warm)
