@@ -62,7 +62,8 @@ def image_tokens(part: dict[str, Any]) -> int:
 def audio_tokens(part: dict[str, Any]) -> int:
     assert part["input_audio"]["format"] == "wav"
     with wave.open(io.BytesIO(base64.b64decode(part["input_audio"]["data"], validate=True))) as sound:
-        return round(sound.getnframes() / sound.getframerate() * AUDIO_PER_S)
+        span_s: float = sound.getnframes() / sound.getframerate()
+        return round(span_s * AUDIO_PER_S)
 
 
 @contextmanager
