@@ -26,6 +26,7 @@ GOOD = Trial(
     mock_s=0.1,
     other_s=0.1,
     span_s=2.0,
+    took_s=2.5,
 )
 
 
@@ -87,7 +88,7 @@ def test_a_trial_holds_if_lag_and_errors_are_small_and_nothing_failed() -> None:
 def test_the_limit_is_who_had_no_time_left() -> None:
     bad = replace(GOOD, lag_s=(0.001, 0.01))
     assert limit(replace(bad, failed=3), 8) == "that 3 of 200 requests failed"
-    assert limit(replace(bad, other_s=4.0), 8).startswith("the machine: other programs used 2.0 of its 8 cores")
+    assert limit(replace(bad, other_s=5.0), 8).startswith("the machine: other programs used 2.0 of its 8 cores")
     assert limit(replace(bad, mock_s=1.9), 8).startswith("the mock")
     assert limit(replace(bad, client_s=1.9), 8).startswith("the client: its 1 worker had")
     assert limit(replace(bad, client_s=1.0, mock_s=0.9), 1).startswith("the machine: client and mock share 1 cores")
@@ -112,12 +113,24 @@ def test_a_machine_on_which_nothing_holds_is_told_so() -> None:
     assert "The machine was not idle" in text
 
 
-def test_a_load_that_does_not_hold_is_tried_again_and_ends_the_ladder() -> None:
-    cut_off = replace(BURST, tokens=2**20 + 1)  # more than the mock makes: it refuses
+def test_two_loads_in_a_row_that_do_not_hold_end_a_ladder() -> None:
+    refused = replace(BURST, tokens=2**20 + 1)  # more than the mock makes
     said: list[str] = []
-    found = self_test([cut_off, BURST], [STREAM], seconds=0.1, most_s=0.0, say=said.append)
-    assert found.bursts.trials == ()
-    assert not found.bursts.whole
-    found = self_test([cut_off, BURST], [STREAM], seconds=0.1, most_s=60.0, say=said.append)
-    assert [trial.failed for trial in found.bursts.trials] == [4]
+    found = self_test([refused, refused, BURST], [STREAM], seconds=0.1, say=said.append)
+    assert [trial.failed for trial in found.bursts.trials] == [4, 4]
     assert found.bursts.holding is None
+    assert found.bursts.failing is found.bursts.trials[0]
+    assert said[1].endswith("does not hold")
+
+
+def test_no_load_is_begun_when_the_time_is_over() -> None:
+    found = self_test([BURST], [STREAM], seconds=0.1, most_s=0.0, say=lambda _: None)
+    assert found.bursts == found.streams == Ladder((), whole=False)
+
+
+def test_one_load_alone_that_does_not_hold_is_noise_if_a_faster_one_does() -> None:
+    bad, fast = replace(GOOD, lag_s=(0.001, 0.01)), replace(GOOD, load=replace(GOOD.load, rate_per_s=2000.0))
+    assert Ladder((GOOD, bad, fast), True).holding is fast
+    assert Ladder((GOOD, bad, fast), True).failing is None
+    assert Ladder((GOOD, fast, bad, bad), True).holding is fast
+    assert Ladder((GOOD, fast, bad, bad), True).failing is bad

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from groundswell.replay import clock
 from groundswell.replay.launch import Options, replay, workers_for
 from groundswell.replay.plan import Plan, survey
 from groundswell.replay.source import held
@@ -79,9 +80,11 @@ class Trial:
     mock_s: float
     """Of the mock; nan where the system does not tell."""
     other_s: float
-    """Of all else on the machine; nan likewise."""
+    """Of all else on the machine, in ``took_s``; nan likewise."""
     span_s: float
     """From the first request due to the last."""
+    took_s: float
+    """The whole run, from its start to its results."""
 
     @property
     def error_s(self) -> float:
@@ -98,8 +101,9 @@ class Trial:
 
 @dataclass(frozen=True)
 class _Used:
-    """Processor time in seconds: of ended children, of one that runs, of this process, and of the whole machine."""
+    """When, and processor time in seconds: of ended children, of one that runs, of this process, and of the whole machine."""
 
+    at_s: float
     children_s: float
     mock_s: float
     own_s: float
@@ -108,7 +112,8 @@ class _Used:
     @classmethod
     def now(cls, pid: int) -> _Used:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return cls(children.ru_utime + children.ru_stime, process_s(pid), time.process_time(), machine_s()[0])
+        children_s = children.ru_utime + children.ru_stime
+        return cls(clock.now_ns() * 1e-9, children_s, process_s(pid), time.process_time(), machine_s()[0])
 
 
 def tried(mock: Mock, load: Load, seconds: float, start_up_s: float = 0.0) -> Trial:
@@ -139,6 +144,7 @@ def tried(mock: Mock, load: Load, seconds: float, start_up_s: float = 0.0) -> Tr
         mock_s=mock_s,
         other_s=max(after.machine_s - before.machine_s - client_s - mock_s - own_s, 0.0),
         span_s=float(workload.arrival_s[-1]),
+        took_s=after.at_s - before.at_s,
     )
 
 
