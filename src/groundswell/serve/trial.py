@@ -101,7 +101,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class _Used:
-    """When, and processor time in seconds: of ended children, of one that runs, of this process, and of the whole machine."""
+    """When, and processor time in seconds: of ended children, of a mock, of this process, of the whole machine."""
 
     at_s: float
     children_s: float
