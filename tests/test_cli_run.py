@@ -64,8 +64,8 @@ def test_a_folder_with_a_run_is_left_as_it_is(clients: str, tmp_path: Path, caps
 
 def test_an_interrupted_run_is_judged_and_drawn_and_goes_on_with_replay(clients: str, tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    asked = ["run", clients, "--rate", "20", "--duration", "4s", "-o", str(folder)]
-    with running_mock(ttft_s=0.2) as mock:
+    asked = ["run", clients, "--rate", "20", "--duration", "3s", "-o", str(folder)]
+    with running_mock(ttft_s=0.1) as mock:
         process = subprocess.Popen(
             [sys.executable, "-m", "groundswell.cli", *asked, "--url", mock.url],
             stdout=subprocess.PIPE,

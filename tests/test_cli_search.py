@@ -44,7 +44,7 @@ def test_the_capacity_of_a_server_is_found(traffic: str, tmp_path: Path, capsys:
     """Evenly spaced requests at less than the capacity take 0.4 s and 10 ms of service; at twice of it the last of 2 s
     wait 2 s. A machine that is so busy that our own lag is above 20 ms says so and finds nothing."""
     folder = tmp_path / "found"
-    given = ["--slo", "ttft:p90<600ms", "--trial", "2s", "--first", "50", "--tolerance", "0.9", "-o", str(folder)]
+    given = ["--slo", "ttft:p90<600ms", "--trial", "2s", "--first", "50", "--tolerance", "1.1", "-o", str(folder)]
     with queue_server(CAPACITY_PER_S, REPLY_S) as server:
         code = run(["search", traffic, "--url", server.url, *given])
     said = capsys.readouterr().out

@@ -203,9 +203,15 @@ def test_far_beyond_its_capacity_the_next_load_is_what_the_server_answered() -> 
 
 
 @pytest.mark.parametrize(
-    "fault", [StoppedTrialError("interrupted"), KeyboardInterrupt(), GroundswellError("it is gone")]
+    ("fault", "why"),
+    [
+        (StoppedTrialError("interrupted"), "interrupted"),
+        (KeyboardInterrupt(), "interrupted"),
+        (GroundswellError("it is gone"), "server"),
+        (UsageError("no client is left"), "workload"),
+    ],
 )
-def test_what_was_found_stands_when_a_later_trial_does_not_end(fault: BaseException) -> None:
+def test_what_was_found_stands_when_a_later_trial_does_not_end(fault: BaseException, why: str) -> None:
     server = Server(keeps_up_to(12.0))
 
     def attempt(rate_per_s: float, span_s: float) -> Trial:
@@ -216,7 +222,7 @@ def test_what_was_found_stands_when_a_later_trial_does_not_end(fault: BaseExcept
     found = search(attempt, 10.0, Limits(60.0, 1e5), lambda: server.now_s)
     assert len(found.trials) == 3
     assert found.bracket.meets == 10.0
-    assert found.why == ("server" if type(fault) is GroundswellError else "interrupted")
+    assert found.why == why
 
 
 def test_a_fault_of_the_first_trial_is_raised() -> None:

@@ -139,9 +139,9 @@ def search(
         except (StoppedTrialError, KeyboardInterrupt):
             return ended("interrupted")
         except GroundswellError as fault:
-            if not trials or isinstance(fault, UsageError):
+            if not trials:
                 raise
-            return ended("server", str(fault))
+            return ended("workload" if isinstance(fault, UsageError) else "server", str(fault))
         trials.append(trial)
         told(trial)
         if len(trials) >= MOST_TRIALS:
