@@ -132,5 +132,5 @@ def _generate(
 def _draw(results: Results, judgement: Judgement, page: Path) -> None:
     from groundswell.report.run import Shown, write_html
 
-    write_html([Shown(page.parent.name, results, judgement)], page)
+    write_html([Shown(page.parent.resolve().name, results, judgement)], page)
     print(f"wrote {page}")
