@@ -209,6 +209,7 @@ def row_of_peer(mock: Mock, schedule: Schedule, place: Path, peer: Peer, program
 def row(name: str, schedule: Schedule, seen: Seen, said_ms: Pair, taken: Watched) -> list[object]:
     came = seen.log.size
     short = "" if came == schedule.requests else f" ({came:,} of {schedule.requests:,} came)"
+    short += ", broken off" if taken.code < 0 else ""
     if not came:
         return [name, f"none{short}", *[""] * (len(HEAD) - 2)]
     return [
