@@ -14,9 +14,9 @@ PAGE = Path(__file__).parent / "cli.md"
 HEAD = """# The command line
 
 Every verb's own help, written by `make docs`; a test holds this page to it. What a user can put right is one line on
-stderr. Exit codes: 0 done; 1 a file is broken or cannot be written, a server cannot be used, or a run is INVALID; 2 the command
-asks for what cannot be; 130 Ctrl-C;
-141 whoever reads stdout went before its end (`| head`): files are finished all the same, and nothing is said.
+stderr. Exit codes: 0 done; 1 a file is broken or cannot be written, a server cannot be used, or a run is INVALID;
+2 the command asks for what cannot be; 130 Ctrl-C; 141 whoever reads stdout went before its end (`| head`): files are
+finished all the same, and nothing is said.
 An output appears under its name when it is whole; until then, and after a failure, there is what was there before.
 """
 
