@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-BENCHMARKS := $(shell grep -l __main__ benchmarks/*.py)
+# Those that need other tools or servers are run by hand: they install gigabytes, or take many minutes.
+BENCHMARKS := $(filter-out benchmarks/replay_%, $(shell grep -l __main__ benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 SERVERS := tests/real_servers

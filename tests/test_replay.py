@@ -63,7 +63,7 @@ def test_a_server_that_stands_still_shows_in_all_requests_that_were_due_meanwhil
     true_s = np.sort(log["first_ns"]) * 1e-9 - begin_s - frame["due_s"].to_numpy()
     for share in (0.80, 0.90, 0.95, 0.99):
         reported_s = np.quantile(ttft_s, share)
-        assert reported_s == pytest.approx(np.quantile(true_s, share), rel=0.01, abs=0.005)
+        assert reported_s == pytest.approx(np.quantile(true_s, share), rel=0.01, abs=0.03)
         assert reported_s == pytest.approx(still_s - (1 - share) * span_s, abs=0.25)
     assert np.quantile(ttft_s, 0.5) < 0.05
 

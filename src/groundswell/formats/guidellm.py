@@ -35,8 +35,9 @@ class Guidellm:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "GuideLLM"
     command: ClassVar[str] = (
-        "guidellm benchmark --target URL --profile kind=replay "
-        """--data '{"kind":"mooncake","source":{"kind":"json_file","path":"trace.jsonl"}}'"""
+        """guidellm run --profile kind=replay --backend '{"kind":"openai_http","target":"URL","model":"MODEL"}' """
+        """--data '{"kind":"mooncake","source":{"kind":"json_file","path":"trace.jsonl"}}' """
+        """--tokenizer '{"kind":"hf_auto","model":"MODEL"}'"""
     )
     keeps: ClassVar[tuple[str, ...]] = ("prefix_blocks",)
     prefixes: ClassVar[Prefixes] = "ids"

@@ -49,8 +49,9 @@ class Weka:
     ending: ClassVar[str] = ".jsonl"
     reader: ClassVar[str] = "GuideLLM, AIPerf, inference-perf (sessions)"
     command: ClassVar[str] = (
-        "guidellm benchmark --target URL --profile kind=replay "
-        """--data '{"kind":"weka","source":{"kind":"json_file","path":"trace.jsonl"}}'"""
+        """guidellm run --profile kind=replay --backend '{"kind":"openai_http","target":"URL","model":"MODEL"}' """
+        """--data '{"kind":"weka","source":{"kind":"json_file","path":"trace.jsonl"}}' """
+        """--tokenizer '{"kind":"hf_auto","model":"MODEL"}'"""
     )
     keeps: ClassVar[tuple[str, ...]] = ("conversation", "turn", "think_s", "model", "prefix_blocks")
     prefixes: ClassVar[Prefixes] = "runs"

@@ -162,8 +162,11 @@ def begin_of(plan: Plan) -> float:
 
 def workers_for(plan: Plan) -> int:
     """How many workers the peak of a workload asks for."""
-    wanted = max(plan.peak_rate_per_s / REQUESTS_PER_WORKER, plan.peak_output_tokens_per_s / EVENTS_PER_WORKER)
-    return max(min(int(np.ceil(np.nan_to_num(wanted))), os.cpu_count() or 1), 1)
+    # A peak is a mean over some seconds, of which a short workload does not fill one; a single instant has neither.
+    rate_per_s = np.nanmax([plan.peak_rate_per_s, plan.mean_rate_per_s, 0.0])
+    events_per_s = np.nanmax([plan.peak_output_tokens_per_s, plan.per_s(plan.output_tokens), 0.0])
+    wanted = max(rate_per_s / REQUESTS_PER_WORKER, events_per_s / EVENTS_PER_WORKER)
+    return max(min(int(np.ceil(wanted)), os.cpu_count() or 1), 1)
 
 
 def _setups(
