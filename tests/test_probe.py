@@ -260,8 +260,21 @@ def test_a_model_that_is_named_needs_no_list() -> None:
 
 
 def test_a_model_that_is_not_there_is_said_in_the_server_s_words() -> None:
-    with pytest.raises(GroundswellError, match=r"answered /v1/chat/completions with 404: The model `huge` does not"):
+    said = r"answered /v1/chat/completions with 404: The model `huge` does not exist.; it lists tiny$"
+    with pytest.raises(GroundswellError, match=said):
         probed(Server(), model="huge")
+
+
+def test_prompts_begin_as_those_of_a_run_do() -> None:
+    """With a word that may begin a text, and no space before it."""
+    few = words_of("few", [a + b + "at" for a in LETTERS for b in LETTERS], ids=False, first=["abat", "bbat"])
+    server = Server()
+    with serving(server) as url:
+        probe(url, "openai_chat", few, turns=True)
+    texts = [message["content"] for _, body in server.asked for message in body["messages"]]
+    assert [len(text.split()) for text in texts] == [FIRST_WORDS, 2 * FIRST_WORDS, *[FIRST_WORDS] * 3]
+    assert all(text.split(" ")[0] in ("abat", "bbat") for text in texts)
+    assert texts[1].startswith(texts[0] + " ")
 
 
 def test_a_key_is_sent_and_never_shown() -> None:
