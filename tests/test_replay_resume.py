@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,8 +20,10 @@ import pytest
 
 from fault_server import FaultServer
 from groundswell.errors import DataError, OutputError
+from groundswell.replay.asked_to_stop import AskedToStop
+from groundswell.replay.collect import write_results
 from groundswell.replay.folder import Folder
-from groundswell.replay.journal import RECORD
+from groundswell.replay.journal import RECORD, Journal
 from groundswell.results import Results
 from groundswell.table import Workload
 from replay_command import LONGEST_S, QUIET, is_gone, replaying
@@ -364,3 +367,43 @@ def test_a_folder_that_cannot_be_begun_is_not_left_behind(tmp_path: Path, monkey
         with pytest.raises(OutputError, match=r"run\.json: cannot be written: No space left on device"):
             folder.begin({})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_stopped_while_its_results_are_written_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*given: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        write_results(*given)
+
+    monkeypatch.setattr("groundswell.replay.launch.write_results", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(workload([0.0, 0.1]), "http://localhost", tmp_path, target="null")
+    assert [path.name for path in tmp_path.iterdir()] == ["results.parquet"]
+    whole(tmp_path / "results.parquet", 2)
+
+
+def test_signals_are_counted_and_handlers_put_back() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    with AskedToStop() as asked:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert asked.times == 2
+    assert {number: signal.getsignal(number) for number in before} == before
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nohup
+    try:
+        with AskedToStop() as asked:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert asked.times == 0
+    finally:
+        signal.signal(signal.SIGHUP, before[signal.SIGHUP])
+
+
+def test_what_servers_say_again_and_again_is_kept_once_and_not_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, 0)
+    assert [journal.add_words(text) for text in ("full", "busy", "full")] == [0, 6, 0]
+    monkeypatch.setattr("groundswell.replay.journal.MOST_WORDS_BYTES", 10)
+    assert [journal.add_words(text) for text in ("else", "busy")] == [-1, 6]
+    journal.close()
