@@ -10,10 +10,14 @@ repeats, and in brackets the least and the most.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +32,7 @@ from watched import wait_until_quiet
 
 ROWS = 100_000
 STOP_S = 3.0
+STILL_S = 2.0
 
 
 @dataclass
@@ -82,6 +87,33 @@ def stream(mock: Mock, schedule: Schedule, folder: Path, options: list[str]) -> 
             yield "… less the mock's own", "within ±1", lambda value: abs(value) <= 1, off_ms
     yield "cores, of all processes", "≤ 0.5", at_most(0.5), run.taken.cores(*window)
     yield "cores, all else with the mock", "", None, run.taken.others(*window)
+
+
+def standing_still(mock: Mock, schedule: Schedule, folder: Path, options: list[str]) -> Measured:
+    """The server stops for 2 s in the midst: whoever is due meanwhile waits for the rest of them, and 20 ms."""
+    stood_ns: list[int] = []
+
+    def stand_still() -> None:
+        stood_ns.append(time.monotonic_ns())
+        os.kill(mock.pid, signal.SIGSTOP)
+        time.sleep(STILL_S)
+        os.kill(mock.pid, signal.SIGCONT)
+        stood_ns.append(time.monotonic_ns())
+
+    timer = threading.Timer(schedule.seconds / 2, stand_still)
+    timer.start()
+    run = ours(mock, schedule, folder, *options)
+    timer.join()
+    begin_s, end_s = ((at_ns - run.start_ns) * 1e-9 for at_ns in stood_ns)
+    due_s = run.results.floats("due_s")
+    heard_s = np.where((due_s > begin_s) & (due_s < end_s), end_s, due_s)
+    answered_s = heard_s + schedule.ttft_s
+    true_s = np.where((answered_s > begin_s) & (answered_s < end_s), end_s, answered_s) - due_s
+    said_s = run.results.floats("first_token_s") - due_s
+    for share in (0.9, 0.95, 0.99):
+        true, said = np.quantile(true_s, share), np.quantile(said_s, share)
+        yield f"TTFT p{share * 100:g}, s", "", None, float(said)
+        yield "… off from the closed form, %", "within ±1", lambda value: abs(value) <= 1, float(said / true - 1) * 100
 
 
 def first_request(mock: Mock, folder: Path) -> Measured:
@@ -146,6 +178,8 @@ def runs(mock: Mock, folder: Path, loop: Path, seconds: float, options: list[str
         yield str(schedule), burst(mock, schedule, folder, options)
     schedule = Schedule(500.0, 64, 0.2, 0.02, seconds)
     yield str(schedule), stream(mock, schedule, folder, options)
+    schedule = Schedule(200.0, 16, 0.02, 0.0, seconds)
+    yield f"{schedule}, and the server stands still for {STILL_S:g} s", standing_still(mock, schedule, folder, options)
     yield f"a trace of {ROWS:,} requests", first_request(mock, folder)
     yield "the mock itself", ceiling(mock, loop)
 
