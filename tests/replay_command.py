@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,20 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
     except OSError:
         return True
+
+
+def when(ready: Callable[[], object], then: Callable[[], object]) -> threading.Thread:
+    """Do ``then`` in a thread as soon as ``ready``."""
+
+    def go() -> None:
+        until_s = time.monotonic() + LONGEST_S
+        while not ready() and time.monotonic() < until_s:
+            time.sleep(0.005)
+        then()
+
+    thread = threading.Thread(target=go, daemon=True)
+    thread.start()
+    return thread
 
 
 @contextmanager

@@ -3,14 +3,9 @@ request has one row."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +14,15 @@ import polars as pl
 import pytest
 
 from fault_server import FaultServer
-from groundswell.errors import DataError, OutputError
+from groundswell.errors import DataError
 from groundswell.replay.asked_to_stop import AskedToStop
 from groundswell.replay.collect import write_results
 from groundswell.replay.folder import Folder
 from groundswell.replay.journal import RECORD, Journal
 from groundswell.results import Results
-from groundswell.table import Workload
-from replay_command import LONGEST_S, QUIET, is_gone, replaying
+from replay_command import QUIET, is_gone, replaying
 from replaying import run, workload
-
-RATE = 150.0
-N = 300
-"""2 s of requests."""
-
-
-def talking(n: int = N) -> Workload:
-    """Half of them in conversations of three turns, which think for 0.1 s."""
-    conversation = [i // 30 * 5 + i % 5 if i % 10 < 5 else None for i in range(n)]
-    turn = [None if c is None else 1 + conversation[:i].count(c) for i, c in enumerate(conversation)]
-    think_s = [None if t is None or t == 1 else 0.1 for t in turn]
-    tokens = [40 if t is None else 40 * t for t in turn]
-    return workload(
-        np.arange(n) / RATE, conversation=conversation, turn=turn, think_s=think_s, input_tokens=tokens, outputs=4
-    )
+from resuming import RATE, N, one_line, talking, until_whole, whole
 
 
 @pytest.fixture
@@ -50,31 +30,6 @@ def given(tmp_path: Path) -> Path:
     path = tmp_path / "workload.parquet"
     talking().write(path)
     return path
-
-
-def whole(path: Path, n: int = N) -> pl.DataFrame:
-    """The results, which have each of ``n`` requests once, well."""
-    frame = Results.read(path).frame
-    assert frame["row"].to_list() == list(range(n))
-    assert frame["error"].null_count() == n, frame["error"].value_counts()
-    return frame
-
-
-def until_whole(given: Path, url: str, output: Path, *more: str) -> pl.DataFrame:
-    """Resume until nothing is left."""
-    with replaying(given, url, output, *QUIET, "--resume", *more) as command:
-        code, _, said = command.ended()
-    assert code in (0, 1), said  # 1: late on a busy machine
-    assert not command.folder.exists()
-    return whole(output)
-
-
-def one_line(said: str) -> str:
-    """What was said, without the lines of the view: one line, and no trace of where in the code."""
-    assert "Traceback" not in said, said
-    lines = [line for line in said.splitlines() if line.startswith("groundswell: ")]
-    assert len(lines) == 1, said
-    return lines[0]
 
 
 @pytest.mark.parametrize(
@@ -285,88 +240,6 @@ def test_a_record_that_was_cut_off_is_sent_again(tmp_path: Path, given: Path) ->
         frame = until_whole(given, server.url, output, "--event-times")
     last = frame["event_s"].list.last()
     assert ((last - frame["done_s"]).abs() < 1.0).sum() >= N - 1
-
-
-# A disk that is full: a file may not grow beyond a limit, which all processes of the command have.
-
-_LIMITED = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
-from groundswell.cli import main
-main()
-"""
-
-
-@contextlib.contextmanager
-def with_little_room(limit: int, given: Path, url: str, output: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", _LIMITED, str(limit), "replay", str(given), "--url", url, "-o", str(output)]
-    with subprocess.Popen([*command, *QUIET, *more], stdout=-1, stderr=-1, text=True, process_group=0) as process:
-        try:
-            yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def test_journals_without_room_are_one_line_and_resume_goes_on_when_there_is_some(tmp_path: Path, given: Path) -> None:
-    output = tmp_path / "results.parquet"
-    with FaultServer() as server:
-        with with_little_room(8000, given, server.url, output) as process:
-            _, said = process.communicate(timeout=LONGEST_S)
-        assert process.returncode == 1, said
-        assert one_line(said) == (
-            f"groundswell: the run was broken off: the journal cannot be written: {os.strerror(errno.EFBIG)}; what was "
-            f"recorded is in {output}.run, and --resume goes on from there"
-        )
-        until_whole(given, server.url, output)
-
-
-def test_results_without_room_can_be_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = workload(np.arange(0, 0.5, 0.01))
-
-    def full(*_: object) -> None:
-        raise OutputError("results.parquet: cannot be written: No space left on device")
-
-    with FaultServer() as server:
-        with monkeypatch.context() as patch:
-            patch.setattr("groundswell.replay.launch.write_results", full)
-            with pytest.raises(OutputError, match="--resume goes on from there"):
-                run(given, server.url, tmp_path)
-        results, _ = run(given, server.url, tmp_path, resume=True)
-        assert server.requests == 50
-    assert results.frame["error"].null_count() == 50
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
-def test_a_file_system_without_room_is_one_line_and_resume_goes_on(tmp_path: Path, given: Path) -> None:
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(f"mount -t tmpfs -o size=64k none {place}".split(), capture_output=True).returncode:
-        pytest.skip("no file system may be mounted here")
-    try:
-        output = place / "results.parquet"
-        with FaultServer() as server:
-            with replaying(given, server.url, output, *QUIET, "--event-times") as command:
-                code, _, said = command.ended()
-            assert code == 1, said
-            assert "No space left on device" in one_line(said)
-            assert "--resume goes on from there" in said
-            subprocess.run(f"mount -o remount,size=4m {place}".split(), check=True)
-            until_whole(given, server.url, output, "--event-times")
-    finally:
-        subprocess.run(f"umount -l {place}".split(), check=True)
-
-
-def test_a_folder_that_cannot_be_begun_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with Folder(tmp_path / "results.parquet") as folder:
-        monkeypatch.setattr(Path, "write_text", full)
-        with pytest.raises(OutputError, match=r"run\.json: cannot be written: No space left on device"):
-            folder.begin({})
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_that_is_stopped_while_its_results_are_written_has_them(
