@@ -99,6 +99,15 @@ def test_without_a_tokenizer_what_the_server_counts_otherwise_is_said_and_shown(
     assert_totals(run)
 
 
+def test_ids_need_no_tokenizer_to_be_one_token_each(llama_server: Server, tmp_path: Path) -> None:
+    given = mixed(seed=65, requests=20)
+    run = sent(given, llama_server, tmp_path, target="openai_completions:ids=1", tokenizer=None, seed=65)
+    assert_exact(run)
+    assert run.said == [
+        "no --tokenizer: prompts are of ids 1000 to 1999, a guess, which are taken to be one token each"
+    ]
+
+
 def test_event_times_are_those_of_every_token(llama_server: Server, tmp_path: Path) -> None:
     run = sent(workload(np.arange(10) * 0.05, outputs=12), llama_server, tmp_path, event_times=True, seed=71)
     frame = run.results.frame
