@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +147,33 @@ def test_many_requests_go_to_another_machine_only_when_somebody_agreed(tmp_path:
     workload(np.arange(10_001) / 100.0).write(path)
     last = refused(str(path), "--url", AFAR, "-o", str(tmp_path / "r.parquet"))
     assert last == f"groundswell: 10,001 requests to {AFAR}: say --yes to send so many to another machine"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["many.parquet"]
+
+
+@pytest.mark.parametrize(("typed", "code"), [(b"n\n", 1), (b"\n", 1), (b"\x04", 1), (b"\x03", 130)])
+def test_on_a_terminal_it_is_asked_and_anything_but_yes_sends_nothing(tmp_path: Path, typed: bytes, code: int) -> None:
+    path = tmp_path / "many.parquet"
+    workload(np.arange(10_001) / 100.0).write(path)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "groundswell.cli", "replay", str(path), "--url", AFAR, "-o", str(tmp_path / "r")]
+
+    def take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C on it is a signal
+
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, preexec_fn=take_terminal
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while b"[y/N]" not in shown:
+            shown += os.read(ours, 4096)
+        os.write(ours, typed)
+        assert process.wait(timeout=60) == code
+    finally:
+        process.kill()
+        os.close(ours)
+    assert b"10 k requests from 1 client" in shown
     assert sorted(each.name for each in tmp_path.iterdir()) == ["many.parquet"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import sys
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -172,7 +173,16 @@ class Sending:
         print(plan.text(), file=sys.stderr)
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise UsageError(f"{count:,} requests to {url}: say --yes to send so many to another machine")
-        return typer.confirm(f"\nSend {count:,} requests to {url}?", default=False, err=True)
+        return _agreed(f"Send {count:,} requests to {url}?")
+
+
+def _agreed(question: str) -> bool:
+    """Whether the answer on the terminal is yes; its end is no."""
+    print(f"\n{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+    # Once polars has handled signals, Ctrl-C does not end a read; it ends this.
+    while not select.select([sys.stdin], [], [], 0.2)[0]:
+        pass
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _header(text: str) -> tuple[str, str]:
