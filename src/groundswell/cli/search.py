@@ -107,4 +107,4 @@ def search(
     else:
         print(f"\n{describe(found, str(asked))}")
         print(f"\nwrote the results of {len(found.trials)} trials, and {FOUND}, to {output}")
-    return _CODES.get(found.why, 0)
+    return _CODES.get(found.why, int(all(one.held == "invalid" for one in found.trials)))
