@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import ssl
 from collections.abc import Callable
@@ -118,6 +119,8 @@ def _asked(plan: Plan, options: Options, words: Words, probed: Probed) -> dict[s
         "seed": options.seed,
         "turns": options.turns,
         "answers": options.answers,
+        "forced": options.forced,
+        "extra": hashlib.sha256(json.dumps(options.extra, sort_keys=True).encode()).hexdigest()[:16],
         "requests": plan.requests,
         "span_s": plan.last_s - begin_of(plan),
         "workload": plan.digest,

@@ -23,7 +23,7 @@ LEAD_S = 10.0
 """Workers are told of requests so long before they are due; of conversations' turns, which may be due earlier than
 recorded, :data:`TALK_LEAD_S`."""
 TALK_LEAD_S = 600.0
-MOST_AHEAD = 50_000
+MOST_AHEAD = 20_000
 """Requests that a worker knows of, at most, unless they are due within :data:`LEAD_S`."""
 _TICK_S = 0.25
 _BARRIER_NS = 20_000_000

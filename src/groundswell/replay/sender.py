@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections import deque
 from heapq import heappop, heappush
@@ -31,6 +30,9 @@ _FAR_NS = 2**62
 
 class Connections(Protocol):
     """What sends: a :class:`Pool`, or :class:`Nowhere`."""
+
+    opened: int
+    """Connections that ever were."""
 
     def send(self, call: Call) -> None:
         """Send ``call``, at once where a connection is idle."""
@@ -74,7 +76,7 @@ class Sender:
         self.open = 0
         self._open_calls: dict[Sent, int] = {}  # in the order they went, each with when it is given up
         self._waiting = 0  # turns that wait for the reply before them
-        self._sent = self._ended = self._failed = self._lately = self._spare = 0
+        self._sent = self._ended = self._failed = self._spare = self._opened = 0
         self._alarm = clock.Alarm(loop, self._ring)
         self._working = False
         self._horizon_ns = AHEAD_NS
@@ -140,9 +142,11 @@ class Sender:
         if self._stopping and now_ns >= self._until_ns:
             for call in tuple(self._open_calls):
                 self._pool.give_up(call, "interrupted", "")
-        self._spare = max(self._lately, self._spare * 9 // 10)
-        self._pool.keep_spare(math.ceil(self._spare / 2) + 1)
-        self._lately = 0
+        # As many as had to be opened in a like time: none where the server keeps its connections, and one a request
+        # where it closes each.
+        self._spare = max(self._pool.opened - self._opened, self._spare * 9 // 10)
+        self._opened = self._pool.opened
+        self._pool.keep_spare(self._spare + 1)
 
     def _ring(self) -> None:
         self.send_due(clock.now_ns())
@@ -165,7 +169,6 @@ class Sender:
     def _send(self, call: Sent) -> None:
         self.open += 1
         self._sent += 1
-        self._lately += 1
         self._open_calls[call] = clock.now_ns() + int(self.setup.timeout_s * 1e9)
         self._pool.send(call)
 
