@@ -89,7 +89,7 @@ class Sent(Call):
             if gap_ns > self._gap_ns:
                 self._gap_ns = gap_ns
         if seen > 1:
-            self._sender.journal.no_gaps += seen - 1
+            self._sender.journal.add_no_gaps(seen - 1)
             self._gap_ns = max(self._gap_ns, 0)
         if kinds & ANSWER and not self._answer_ns:
             self._answer_ns = at_ns

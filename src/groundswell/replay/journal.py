@@ -73,6 +73,7 @@ GAP = np.dtype([("second", "<u4"), ("bucket", "<u2"), ("count", "<u4")])
 """So many gaps between events, of a length in ``bucket``, seen in a second of the run."""
 GAP_PER_DOUBLING = 64
 GAP_LEAST_S = 2.0**-20
+_LAST_BUCKET = 2**16 - 1
 
 STATE = struct.Struct("<qqqqqq")
 """Sent, ended, open, held back at the moment, failed, and the number of requests known but not yet due."""
@@ -87,7 +88,7 @@ def gap_bucket(gap_s: NDArray[np.float64]) -> NDArray[np.uint16]:
     """The bucket of each gap: 0 up to a microsecond, then 64 for each doubling (1.1 % wide)."""
     with np.errstate(divide="ignore"):
         place = np.floor(np.log2(gap_s / GAP_LEAST_S) * GAP_PER_DOUBLING) + 1
-    return np.asarray(np.clip(place, 0, 2**16 - 1), np.uint16)
+    return np.asarray(np.clip(place, 0, _LAST_BUCKET), np.uint16)
 
 
 def gap_of(bucket: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
@@ -106,9 +107,7 @@ class Journal:
         self._state = os.open(folder / f"{worker}.state", os.O_CREAT | os.O_RDWR)
         self._rows = bytearray()
         self._times: list[float] = []
-        self._gaps: list[float] = []
-        self.no_gaps = 0
-        """Events that came in one piece with the one before, since the last flush."""
+        self._gaps: dict[int, int] = {}
         self._words = bytearray()
         self._words_at = (folder / f"{worker}.words").stat().st_size
         self._latest_words: dict[bytes, int] = {}
@@ -121,7 +120,15 @@ class Journal:
 
     def add_gap(self, gap_s: float) -> None:
         """Count a gap between two events."""
-        self._gaps.append(gap_s)
+        # One by one, as a thousand at a time would hold up what is due: this is gap_bucket of one number.
+        bucket = 0
+        if gap_s > GAP_LEAST_S:
+            bucket = min(int(math.log2(gap_s / GAP_LEAST_S) * GAP_PER_DOUBLING) + 1, _LAST_BUCKET)
+        self._gaps[bucket] = self._gaps.get(bucket, 0) + 1
+
+    def add_no_gaps(self, count: int) -> None:
+        """Count events that came in one piece with the one before."""
+        self._gaps[0] = self._gaps.get(0, 0) + count
 
     def add_words(self, text: str) -> int:
         """Keep what a server said; where it begins, or -1 where that is too much by now."""
@@ -140,14 +147,11 @@ class Journal:
 
     def flush(self, now_s: float, state: tuple[int, int, int, int, int, int]) -> None:
         """Write what was added. Raises OSError where the disk is full."""
-        if self._gaps or self.no_gaps:
-            bucket, count = np.unique(gap_bucket(np.array([*self._gaps, 0.0])), return_counts=True)
-            count[0] += self.no_gaps - 1  # the 0 is there so that there is a first bucket
-            gaps = np.empty(bucket.size, GAP)
-            gaps["second"], gaps["bucket"], gaps["count"] = max(math.floor(now_s), 0), bucket, count
-            _write(self._files["gaps"], gaps.tobytes())
+        if self._gaps:
+            second = max(math.floor(now_s), 0)
+            counted = [(second, bucket, count) for bucket, count in self._gaps.items()]
+            _write(self._files["gaps"], np.array(counted, GAP).tobytes())
             self._gaps.clear()
-            self.no_gaps = 0
         if self._times:
             _write(self._files["times"], np.array(self._times, "<f8").tobytes())
             self._times.clear()

@@ -22,8 +22,9 @@ from groundswell.replay.wire import ALONE, Batch, Setup
 
 AHEAD_NS = 250_000_000
 """Requests are made at most so long before they are due, and at least half of it: many at a time cost less each."""
-_SLICE_ROWS, _SLICE_TOKENS = 32, 16_384  # are made at a time, in between which others are sent
-_UNPACK_ROWS = 256
+_SLICE_ROWS, _SLICE_TOKENS = 12, 8192  # are made at a time, in between which others are sent
+_UNPACK_ROWS = 64
+_SLICE_NS = 250_000  # as long as one of these takes, or so
 _LATE_NS = 100_000_000  # what has been due for less, and is not sent, was about to be
 _FAR_NS = 2**62
 
@@ -221,6 +222,9 @@ class Sender:
         now_ns = self.now_ns()
         if self._is_planned_by(now_ns + AHEAD_NS // 2):
             self._horizon_ns = now_ns + AHEAD_NS
+        if self._is_due_soon(now_ns) and not self._is_planned_by(now_ns + AHEAD_NS // 4):
+            self._set_alarm()  # which goes on with this
+            return
         if self._is_planned_by(self._horizon_ns):
             self._make()
         elif self._received:
@@ -229,6 +233,9 @@ class Sender:
         self._set_alarm()
         if self._received or self._is_planned_by(self._horizon_ns):
             self._work_soon()
+
+    def _is_due_soon(self, now_ns: int) -> bool:
+        return bool(self.start_ns and self._made) and self._made[0][0] <= now_ns + _SLICE_NS
 
     def _is_planned_by(self, at_ns: int) -> bool:
         return bool(self._planned) and self._planned[0][0] <= at_ns
