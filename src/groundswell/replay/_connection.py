@@ -54,6 +54,7 @@ class Owner(Protocol):
     buffer: bytearray
     view: memoryview
     quick_ack: bool
+    begun: int
 
     def idle_again(self, connection: Connection) -> None:
         """Its call has ended, and it can take another."""
@@ -73,7 +74,7 @@ class Connection:
 
     __slots__ = (
         "_loop", "_owner", "_received_bytes", "_replies", "_reset", "_socket", "_tls", "_unsent", "_writing", "call",
-        "is_open", "pooled",
+        "is_fresh", "is_open", "pooled",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner, connected: socket.socket) -> None:
@@ -85,7 +86,7 @@ class Connection:
         self._writing = False
         self._reset = ""
         self.call: Call | None = None
-        self.is_open = True
+        self.is_open = self.is_fresh = True
         self.pooled = False
         """Whether it has ever been idle: then the server may have closed it without our knowing."""
         loop.add_reader(connected.fileno(), self._readable if self._tls is None else self._readable_tls)
@@ -95,6 +96,9 @@ class Connection:
         self.call = call
         call.carrier = self
         self._received_bytes = 0
+        if self.is_fresh:
+            self.is_fresh = False
+            self._owner.begun += 1
         payload = call.payload
         try:
             sent = self._socket.send(payload)

@@ -17,7 +17,7 @@ _REPLY = b"data: .\n\n" * EVENTS + b"data: [DONE]\n\n"
 class Nowhere:
     """Takes the place of a pool of connections for the target ``null``."""
 
-    opened = 0
+    begun = 0
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

@@ -32,8 +32,8 @@ _FAR_NS = 2**62
 class Connections(Protocol):
     """What sends: a :class:`Pool`, or :class:`Nowhere`."""
 
-    opened: int
-    """Connections that ever were."""
+    begun: int
+    """Connections that ever had a call."""
 
     def send(self, call: Call) -> None:
         """Send ``call``, at once where a connection is idle."""
@@ -77,7 +77,7 @@ class Sender:
         self.open = 0
         self._open_calls: dict[Sent, int] = {}  # in the order they went, each with when it is given up
         self._waiting = 0  # turns that wait for the reply before them
-        self._sent = self._ended = self._failed = self._spare = self._opened = 0
+        self._sent = self._ended = self._failed = self._spare = self._begun = 0
         self._alarm = clock.Alarm(loop, self._ring)
         self._working = False
         self._horizon_ns = AHEAD_NS
@@ -143,10 +143,10 @@ class Sender:
         if self._stopping and now_ns >= self._until_ns:
             for call in tuple(self._open_calls):
                 self._pool.give_up(call, "interrupted", "")
-        # As many as had to be opened in a like time: none where the server keeps its connections, and one a request
+        # As many as calls took into use in a like time: none where the server keeps its connections, and one a request
         # where it closes each.
-        self._spare = max(self._pool.opened - self._opened, self._spare * 9 // 10)
-        self._opened = self._pool.opened
+        self._spare = max(self._pool.begun - self._begun, self._spare * 9 // 10)
+        self._begun = self._pool.begun
         self._pool.keep_spare(self._spare + 1)
 
     def _ring(self) -> None:

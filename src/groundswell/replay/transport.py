@@ -21,7 +21,7 @@ __all__ = ["Call", "Endpoint", "Pool", "request", "request_head", "tls_context"]
 
 _BUFFER_BYTES = 2**18
 _WARMED_AT_A_TIME = 64  # servers listen with a backlog of 100 or so
-_SPARE_AT_A_TIME, _SPARE_GAP_S = 8, 0.002  # so that opening them delays no request by more than a fraction of a ms
+_SPARES, _SPARE_GAP_S = 2, 0.001  # so few at a time that opening them delays no request by more than a fraction of a ms
 _PAUSE_S, _LONGEST_PAUSE_S = 0.05, 5.0
 
 
@@ -55,6 +55,8 @@ class Pool:
         """Connections that are up."""
         self.opened = 0
         """Connections that ever were."""
+        self.begun = 0
+        """Those of them that ever had a call."""
         self._up: dict[Connection, None] = {}
         self._idle: dict[Connection, None] = {}
         self._openings: dict[Opening, None] = {}
@@ -211,11 +213,11 @@ class Pool:
         """Open a few spare connections; the pause before the next ones doubles until a call ends."""
         self._refill = None
         missing = self._missing()
-        for _ in range(min(missing, _SPARE_AT_A_TIME)):
+        for _ in range(min(missing, _SPARES)):
             self._begin()
         if self._pause_s:
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
-        if missing > _SPARE_AT_A_TIME:
+        if missing > _SPARES:
             self._refill = self._loop.call_later(self._pause_s or _SPARE_GAP_S, self._refill_now)
 
     def _tell_settled(self) -> None:

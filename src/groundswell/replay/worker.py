@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import gc
 import os
 import resource
 import signal
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from groundswell.replay.wire import (
 
 STDIN, STDOUT = 0, 1
 FLUSH_S = 0.1
+_FILES = 2**14
 _PIECE = 2**18
 
 
@@ -179,12 +182,17 @@ class Worker:
 
 
 def _as_many_files_as_may_be() -> None:
-    """Every open request has a connection, and the usual limit, 1,024 files, is not the server's fault."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
+    """Every open request has a connection, and the usual limit, 1,024 files, is not the server's fault.
+
+    The kernel's table of a process's files doubles as it fills, and where there are threads each time stops the world
+    for 10 ms (synchronize_rcu in expand_fdtable). A file of a high number makes it large before the run.
+    """
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (OSError, ValueError):
-        return
+        soft = most
+    with suppress(OSError):
+        os.close(fcntl.fcntl(STDIN, fcntl.F_DUPFD_CLOEXEC, min(soft, _FILES) - 1))
 
 
 def main() -> int:
