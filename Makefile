@@ -32,8 +32,8 @@ demo: install  ## ten minutes of traffic from an embedded population, and a page
 	$(BIN)/groundswell generate chat-large --clients 1000 --rate 100 --duration 10m --start 14h --seed 1 -o demo/workload.parquet
 	$(BIN)/groundswell characterize demo/workload.parquet --html demo/report.html
 
-test: install  ## the tests
-	$(BIN)/python -m pytest
+test: install  ## the tests, three files at a time, as many of them wait for the clock
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 test-vllm: install $(GROUNDSWELL_VLLM)/ready  ## the tests against vLLM on this processor (2.5 GB, two minutes to install)
 	$(BIN)/python -m pytest -m vllm
