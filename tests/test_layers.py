@@ -20,7 +20,7 @@ LAYERS = (
     {"population"},
     {"clients.source", "compose", "naive", "rescale", "summary"},
     {"characterize", "mix"},
-    {"fidelity", "fit", "judge", "replay"},
+    {"fidelity", "fit", "judge", "replay", "simulate"},
     {"report", "search", "serve"},
     {"replay.self_test", "warm"},
     {"cli"},
