@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundswell import formats
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.errors import DataError, UsageError
 from groundswell.formats._block_sizes import resized, too_many
 from groundswell.formats.reading import read

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "groundswell.cli"]
@@ -428,7 +428,9 @@ def test_help_takes_little_work() -> None:
 
 
 def test_nothing_heavy_is_loaded_for_help_or_by_the_package() -> None:
-    probe = "import sys, groundswell, groundswell.cli as c; c.run(['generate', '--help']); print(sorted(sys.modules))"
+    probe = (
+        "import sys, groundswell, groundswell.cli as c; c.execute(['generate', '--help']); print(sorted(sys.modules))"
+    )
     loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
     for heavy in ("numpy", "numba", "polars", "scipy"):
         assert f"'{heavy}'" not in loaded

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 
 
 def csv(path: Path, n: int = 2_000, seed: int = 0) -> Path:

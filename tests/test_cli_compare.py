@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from comparing import poisson
-from groundswell.cli import run
+from groundswell.cli import execute as run
 
 
 @pytest.fixture

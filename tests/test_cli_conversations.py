@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "conversations.toml"
 

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from groundswell import formats
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.formats import FORMATS
 from groundswell.formats.reading import read
 from groundswell.table import Workload

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from groundswell import read_pool
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.clients.client import Client, pool_of
 from groundswell.clients.conversation import conversation
 from groundswell.compose import compose

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from runs import failing, run_of
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.table import Workload
 from servegen_folder import PAIR, QUIET, Window, Written, write_servegen
 

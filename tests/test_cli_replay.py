@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.results import Results
 from groundswell.serve.control import running_mock
 from replaying import workload

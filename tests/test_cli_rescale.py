@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.formats import FORMATS
 from groundswell.formats.reading import read
 from groundswell.rescale import METHODS

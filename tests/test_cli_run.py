@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.results import Results
 from groundswell.serve.control import running_mock
 from groundswell.table import Workload

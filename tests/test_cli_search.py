@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.results import Results
 from queue_server import queue_server
 from real_servers import Server

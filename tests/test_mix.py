@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundswell import formats
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.clients.source import open_source
 from groundswell.errors import UsageError
 from groundswell.formats.reading import read

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from groundswell import read_pool, write_pool
-from groundswell.cli import run
+from groundswell.cli import execute as run
 from groundswell.clients.cdf import rate_weighted_cdfs
 from groundswell.clients.join import concat
 from groundswell.clients.pool import ClientPool

@@ -32,10 +32,18 @@ def given(tmp_path: Path) -> Path:
     return path
 
 
+def skip_under_nohup() -> None:
+    """Where a hang-up is ignored, as nohup has it, it is left so."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        pytest.skip("the tests run under nohup")
+
+
 @pytest.mark.parametrize(
     ("number", "alone"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGHUP, False)]
 )
 def test_a_run_that_is_stopped_is_made_whole_by_resume(tmp_path: Path, given: Path, number: int, alone: bool) -> None:
+    if number == signal.SIGHUP:
+        skip_under_nohup()
     output = tmp_path / "results.parquet"
     with FaultServer("slow") as server:
         with replaying(given, server.url, output, *QUIET, "--workers", "2") as command:
@@ -257,6 +265,7 @@ def test_a_run_that_is_stopped_while_its_results_are_written_has_them(
 
 
 def test_signals_are_counted_and_handlers_put_back() -> None:
+    skip_under_nohup()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     with AskedToStop() as asked:
         os.kill(os.getpid(), signal.SIGTERM)

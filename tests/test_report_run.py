@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import run_example as example
-from groundswell.cli import run as command
+from groundswell.cli import execute as command
 from groundswell.errors import UsageError
 from groundswell.judge import judge
 from groundswell.judge.figures import Reason

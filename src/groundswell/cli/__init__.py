@@ -53,10 +53,10 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(run(arguments))
+    sys.exit(execute(arguments))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def execute(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. No argument at all asks for help."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     with lasting_stdout() as stdout:
