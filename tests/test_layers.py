@@ -12,16 +12,17 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "groundswell"
 
 LAYERS = (
     {"_version", "data", "errors"},
-    {"chance", "family", "number_csv", "units", "whole_file"},
+    {"chance", "family", "gap_buckets", "number_csv", "units", "whole_file"},
     {"histogram", "length_tables", "progress", "rates", "service", "table"},
-    {"prefix", "results", "stats"},
-    {"arrivals", "formats", "lengths", "targets"},
+    {"prefix", "results", "scaling", "simulate.state", "stats"},
+    {"arrivals", "formats", "lengths", "simulate.blocks", "targets"},
+    {"routing"},
     {"clients"},
     {"population"},
     {"clients.source", "compose", "naive", "rescale", "summary"},
     {"characterize", "mix"},
     {"fidelity", "fit", "judge", "replay", "simulate"},
-    {"report", "search", "serve"},
+    {"plan", "report", "search", "serve"},
     {"replay.self_test", "warm"},
     {"cli"},
 )

@@ -33,6 +33,8 @@ OPTIONAL: dict[str, pl.DataType] = {
     "turn": pl.Int16(),
     "model": pl.String(),
     "sent_s": pl.Float64(),
+    "ready_s": pl.Float64(),
+    "admitted_s": pl.Float64(),
     "head_s": pl.Float64(),
     "first_answer_s": pl.Float64(),
     "made_tokens": pl.Int32(),
@@ -47,18 +49,20 @@ OPTIONAL: dict[str, pl.DataType] = {
     "retried": pl.Boolean(),
     "held": pl.Boolean(),
     "fresh": pl.Boolean(),
+    "instance": pl.Int32(),
+    "preempted": pl.Int32(),
     "event_s": pl.List(pl.Float64()),
 }
 COLUMNS: dict[str, pl.DataType] = {**REQUIRED, **OPTIONAL}
 """Every column that results can have, and its type; the categories of ``client`` are the clients' names."""
 
 _NEVER_EMPTY = ("row", "client", "input_tokens", "asked_tokens", "due_s")
-_FINITE = ("due_s", "sent_s", "head_s", "first_token_s", "first_answer_s", "done_s")
+_FINITE = ("due_s", "sent_s", "ready_s", "admitted_s", "head_s", "first_token_s", "first_answer_s", "done_s")
 _NOT_NEGATIVE = (
     *("row", "input_tokens", "asked_tokens", "due_s", "made_tokens", "prompt_tokens", "output_tokens"),
-    *("reason_tokens", "cached_tokens", "events", "longest_gap_s"),
+    *("reason_tokens", "cached_tokens", "events", "longest_gap_s", "instance", "preempted"),
 )
-_IN_ORDER = ("sent_s", "head_s", "first_token_s", "first_answer_s", "done_s")
+_IN_ORDER = ("sent_s", "ready_s", "admitted_s", "head_s", "first_token_s", "first_answer_s", "done_s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,8 @@ class Results:
     ``words`` is what the server said of it. ``asked_tokens`` is the length of reply that the workload has,
     ``made_tokens`` that of the prompt as it was made; ``prompt_tokens``, ``output_tokens``, ``reason_tokens`` and
     ``cached_tokens`` are the server's counts. ``events`` that carried content came at ``event_s``, where that was kept.
+    A simulated run tells when a request came to its engine (``ready_s``), when it was first scheduled (``admitted_s``),
+    on which ``instance``, and how often it was ``preempted``.
 
     The constructor checks that the columns are there and of the right types; :meth:`checked` looks at the values too.
     ``metadata`` is what JSON holds: ``run`` (what was run), ``gaps`` (see :class:`Gaps`), ``series`` and ``totals`` of

@@ -4,249 +4,214 @@ A prompt's named blocks (equal ids are equal tokens behind equal tokens) can be 
 nobody holds any more stays findable until its place is needed, the longest unused first: blocks are put behind all
 others when they are given back, a request's last one first, and taken from the front (vLLM 0.19,
 ``v1/core/kv_cache_manager.py`` and ``block_pool.py``). Blocks without a name are never found, but wait in the same row.
+A named block of the workload can be several of the engine's (``name_blocks``), which are found and lost together.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from groundswell.chance import compiled
-from groundswell.simulate.state import NOBODY, Ints
+from groundswell.simulate.state import NOBODY
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-class Cache(NamedTuple):
-    """The named blocks of all requests, and for each instance what is kept.
-
-    A node is a named block, or a number of blocks without a name that were given back together.
-    """
-
-    ids: Ints
-    """The ids of all prompts' named blocks, one after the other."""
-    slot: Ints
-    """[I, H]: the node of an id, at a place that its hash says; NOBODY where there is none."""
-    id: Ints
-    """[I, M] of each node; NOBODY for one without a name."""
-    size: Ints
-    """[I, M]: of how many blocks."""
-    users: Ints
-    """[I, M]: how many requests hold it."""
-    ahead: Ints
-    behind: Ints
-    """[I, M]: the nodes next to it in the row of those that nobody holds."""
-    first: Ints
-    last: Ints
-    """[I]: the ends of that row."""
-    spare: Ints
-    """[I, M]: nodes that are not in use, as a stack of :attr:`spares`."""
-    spares: Ints
-    kept: Ints
-    """[I]: blocks in that row."""
-
-
-def cache_of(instances: int, blocks: int, ids: Ints) -> Cache:
-    """Nothing kept; for engines without caching, ``ids`` is empty."""
-    nodes = 2 * blocks + 2 if ids.size else 1
-    places = 1 << max(int(np.ceil(np.log2(max(2 * blocks, 2)))), 1) if ids.size else 1
-
-    def ints(shape: tuple[int, ...], value: int = 0) -> Ints:
-        return np.full(shape, value, np.int64)
-
-    pair = (instances, nodes)
-    spare = np.tile(np.arange(nodes, dtype=np.int64), (instances, 1))
-    return Cache(
-        np.ascontiguousarray(ids, np.int64),
-        ints((instances, places), NOBODY),
-        ints(pair, NOBODY),
-        ints(pair),
-        ints(pair),
-        ints(pair, NOBODY),
-        ints(pair, NOBODY),
-        ints((instances,), NOBODY),
-        ints((instances,), NOBODY),
-        spare,
-        ints((instances,), nodes),
-        ints((instances,)),
-    )
+@compiled
+def blocks_of(settings: Any, tokens: Any) -> Any:
+    """How many blocks so many tokens fill, the last perhaps in part."""
+    return (tokens + settings.block_tokens - 1) // settings.block_tokens
 
 
 @compiled
-def _place(cache: Any, i: Any, key: Any) -> Any:
+def room(a: Any) -> Any:
+    """How many blocks can be had on an instance."""
+    return a.free + a.kept
+
+
+@compiled
+def _home(w: Any, key: Any) -> Any:
+    return np.int64((np.uint64(key) * _GOLDEN) >> np.uint64(20)) & (w.slot.shape[1] - 1)
+
+
+@compiled
+def _place(w: Any, i: Any, key: Any) -> Any:
     """Where ``key`` is in the table, or would be."""
-    mask = cache.slot.shape[1] - 1
-    place = np.int64((np.uint64(key) * _GOLDEN) >> np.uint64(20)) & mask
-    while cache.slot[i, place] != NOBODY and cache.id[i, cache.slot[i, place]] != key:
+    mask = w.slot.shape[1] - 1
+    place = _home(w, key)
+    while w.slot[i, place] != NOBODY and w.nodes[i, w.slot[i, place]].id != key:
         place = (place + 1) & mask
     return place
 
 
 @compiled
-def _forget(cache: Any, i: Any, key: Any) -> None:
+def _forget(w: Any, i: Any, key: Any) -> None:
     """Take ``key`` out of the table; those behind it move up (Knuth, TAOCP 3, 6.4, algorithm R)."""
-    mask = cache.slot.shape[1] - 1
-    hole = _place(cache, i, key)
-    cache.slot[i, hole] = NOBODY
+    mask = w.slot.shape[1] - 1
+    hole = _place(w, i, key)
+    w.slot[i, hole] = NOBODY
     at = hole
     while True:
         at = (at + 1) & mask
-        node = cache.slot[i, at]
+        node = w.slot[i, at]
         if node == NOBODY:
             return
-        home = np.int64((np.uint64(cache.id[i, node]) * _GOLDEN) >> np.uint64(20)) & mask
-        if ((at - home) & mask) >= ((at - hole) & mask):
-            cache.slot[i, hole] = node
-            cache.slot[i, at] = NOBODY
+        if ((at - _home(w, w.nodes[i, node].id)) & mask) >= ((at - hole) & mask):
+            w.slot[i, hole] = node
+            w.slot[i, at] = NOBODY
             hole = at
 
 
 @compiled
-def _append(cache: Any, i: Any, node: Any) -> None:
-    cache.ahead[i, node] = cache.last[i]
-    cache.behind[i, node] = NOBODY
-    if cache.last[i] == NOBODY:
-        cache.first[i] = node
+def _append(w: Any, i: Any, node: Any) -> None:
+    a, new = w.at[i], w.nodes[i, node]
+    new.ahead = a.last_kept
+    new.behind = NOBODY
+    if a.last_kept == NOBODY:
+        a.first_kept = node
     else:
-        cache.behind[i, cache.last[i]] = node
-    cache.last[i] = node
-    cache.kept[i] += cache.size[i, node]
+        w.nodes[i, a.last_kept].behind = node
+    a.last_kept = node
+    a.kept += new.size
 
 
 @compiled
-def _remove(cache: Any, i: Any, node: Any) -> None:
-    ahead, behind = cache.ahead[i, node], cache.behind[i, node]
-    if ahead == NOBODY:
-        cache.first[i] = behind
+def _remove(w: Any, i: Any, node: Any) -> None:
+    a, old = w.at[i], w.nodes[i, node]
+    if old.ahead == NOBODY:
+        a.first_kept = old.behind
     else:
-        cache.behind[i, ahead] = behind
-    if behind == NOBODY:
-        cache.last[i] = ahead
+        w.nodes[i, old.ahead].behind = old.behind
+    if old.behind == NOBODY:
+        a.last_kept = old.ahead
     else:
-        cache.ahead[i, behind] = ahead
-    cache.kept[i] -= cache.size[i, node]
+        w.nodes[i, old.behind].ahead = old.ahead
+    a.kept -= old.size
 
 
 @compiled
-def _new(cache: Any, i: Any, key: Any, size: Any) -> Any:
-    cache.spares[i] -= 1
-    node = cache.spare[i, cache.spares[i]]
-    cache.id[i, node] = key
-    cache.size[i, node] = size
-    cache.users[i, node] = 0
+def _new(w: Any, i: Any, key: Any, size: Any) -> Any:
+    a = w.at[i]
+    a.spares -= 1
+    node = w.spare[i, a.spares]
+    new = w.nodes[i, node]
+    new.id = key
+    new.size = size
+    new.users = 0
     return node
 
 
 @compiled
-def _drop(cache: Any, i: Any, node: Any) -> None:
-    cache.id[i, node] = NOBODY
-    cache.spare[i, cache.spares[i]] = node
-    cache.spares[i] += 1
+def _drop(w: Any, i: Any, node: Any) -> None:
+    a = w.at[i]
+    w.nodes[i, node].id = NOBODY
+    w.spare[i, a.spares] = node
+    a.spares += 1
 
 
 @compiled
-def _evict(at: Any, cache: Any, i: Any, wanted: Any) -> None:
+def _evict(w: Any, i: Any, wanted: Any) -> None:
     """Have ``wanted`` blocks free, from the front of the row; there must be as many."""
-    while at.free[i] < wanted:
-        node = cache.first[i]
-        if cache.id[i, node] == NOBODY:
-            part = min(cache.size[i, node], wanted - at.free[i])
-            cache.size[i, node] -= part
-            cache.kept[i] -= part
-            at.free[i] += part
-            if cache.size[i, node] == 0:
-                _remove(cache, i, node)
-                _drop(cache, i, node)
+    a = w.at[i]
+    while a.free < wanted:
+        node = a.first_kept
+        old = w.nodes[i, node]
+        if old.id == NOBODY:
+            part = min(np.int64(old.size), wanted - a.free)
+            old.size -= part
+            a.kept -= part
+            a.free += part
+            if old.size == 0:
+                _remove(w, i, node)
+                _drop(w, i, node)
         else:
-            _remove(cache, i, node)
-            _forget(cache, i, cache.id[i, node])
-            _drop(cache, i, node)
-            at.free[i] += 1
+            a.free += old.size
+            _remove(w, i, node)
+            _forget(w, i, old.id)
+            _drop(w, i, node)
 
 
 @compiled
-def room(at: Any, cache: Any, i: Any) -> Any:
-    """How many blocks can be had."""
-    return at.free[i] + cache.kept[i]
-
-
-@compiled
-def find(requests: Any, cache: Any, settings: Any, i: Any, r: Any) -> Any:
-    """(how many of the prompt's first blocks are there, how many of them nobody holds). One token at least is always
-    computed."""
+def find(w: Any, settings: Any, i: Any, r: Any) -> Any:
+    """(how many of the request's first named blocks are there, how many of them nobody holds). One token at least is
+    always computed."""
     if not settings.caching:
         return 0, 0
-    begin, end = requests.blocks_from[r], requests.blocks_from[r + 1]
-    most = (requests.prompt[r] + requests.made[r] - 1) // settings.block_tokens
+    q = w.requests[r]
+    tokens = settings.block_tokens * settings.name_blocks
+    most = min(np.int64(q.names), (q.prompt + q.made - 1) // tokens)
     found, unused = 0, 0
-    while begin + found < end and found < most:
-        node = cache.slot[i, _place(cache, i, cache.ids[begin + found])]
+    while found < most:
+        node = w.slot[i, _place(w, i, w.ids[q.names_from + found])]
         if node == NOBODY:
             break
-        unused += cache.users[i, node] == 0
+        unused += w.nodes[i, node].users == 0
         found += 1
     return found, unused
 
 
 @compiled
-def hold(requests: Any, cache: Any, i: Any, r: Any, found: Any) -> None:
+def hold(w: Any, i: Any, r: Any, found: Any) -> None:
     """Request ``r`` holds the first ``found`` of its named blocks, which are there."""
-    begin = requests.blocks_from[r]
+    q = w.requests[r]
     for b in range(found):
-        node = cache.slot[i, _place(cache, i, cache.ids[begin + b])]
-        if cache.users[i, node] == 0:
-            _remove(cache, i, node)
-        cache.users[i, node] += 1
-    requests.held[r] = found
-    requests.named[r] = found
+        node = w.slot[i, _place(w, i, w.ids[q.names_from + b])]
+        if w.nodes[i, node].users == 0:
+            _remove(w, i, node)
+        w.nodes[i, node].users += 1
+    q.named = found
 
 
 @compiled
-def take(at: Any, cache: Any, i: Any, count: Any) -> None:
+def take(w: Any, i: Any, count: Any) -> None:
     """Take ``count`` blocks; there must be as many."""
-    if at.free[i] < count:
-        _evict(at, cache, i, count)
-    at.free[i] -= count
+    a = w.at[i]
+    if a.free < count:
+        _evict(w, i, count)
+    a.free -= count
 
 
 @compiled
-def name(requests: Any, cache: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
-    """What of the prompt's named blocks is full with its first ``tokens`` can be found from here on.
+def name(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
+    """What of the request's named blocks is full with its first ``tokens`` can be found from here on.
 
-    A block that another request has named meanwhile stays that one's; this request's own copy has no name.
+    A block that another request has named meanwhile stays that one's; this request's own copy has no name, nor has what
+    is behind it: what is held by name is a prompt's beginning.
     """
-    begin, end = requests.blocks_from[r], requests.blocks_from[r + 1]
-    full = min(tokens // settings.block_tokens, end - begin)
-    while requests.named[r] < full:
-        key = cache.ids[begin + requests.named[r]]
-        place = _place(cache, i, key)
-        if cache.slot[i, place] != NOBODY:
-            return  # those behind it are not named either: what is held by name is a prompt's beginning
-        node = _new(cache, i, key, 1)
-        cache.users[i, node] = 1
-        cache.slot[i, place] = node
-        requests.named[r] += 1
+    q = w.requests[r]
+    full = min(np.int64(q.names), tokens // (settings.block_tokens * settings.name_blocks))
+    while q.named < full:
+        key = w.ids[q.names_from + q.named]
+        place = _place(w, i, key)
+        if w.slot[i, place] != NOBODY:
+            return
+        node = _new(w, i, key, settings.name_blocks)
+        w.nodes[i, node].users = 1
+        w.slot[i, place] = node
+        q.named += 1
 
 
 @compiled
-def give_back(requests: Any, at: Any, cache: Any, i: Any, r: Any, caching: Any) -> None:
-    """All blocks of ``r`` go to the end of the row, the last of the prompt in front."""
-    if not caching:
-        at.free[i] += requests.held[r]
-    else:
-        plain = requests.held[r] - requests.named[r]
-        if plain > 0:
-            if cache.last[i] != NOBODY and cache.id[i, cache.last[i]] == NOBODY:
-                cache.size[i, cache.last[i]] += plain
-                cache.kept[i] += plain
-            else:
-                _append(cache, i, _new(cache, i, NOBODY, plain))
-        begin = requests.blocks_from[r]
-        for b in range(requests.named[r] - 1, -1, -1):
-            node = cache.slot[i, _place(cache, i, cache.ids[begin + b])]
-            cache.users[i, node] -= 1
-            if cache.users[i, node] == 0:
-                _append(cache, i, node)
-    requests.held[r] = 0
-    requests.named[r] = 0
+def give_back(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
+    """All blocks of ``r``, which hold ``tokens``, go to the end of the row: first those without a name, then the last
+    of the prompt, its first one last."""
+    a, q = w.at[i], w.requests[r]
+    held = blocks_of(settings, tokens)
+    if not settings.caching:
+        a.free += held
+        return
+    plain = held - q.named * settings.name_blocks
+    if plain > 0:
+        if a.last_kept != NOBODY and w.nodes[i, a.last_kept].id == NOBODY:
+            w.nodes[i, a.last_kept].size += plain
+            a.kept += plain
+        else:
+            _append(w, i, _new(w, i, NOBODY, plain))
+    for b in range(q.named - 1, -1, -1):
+        node = w.slot[i, _place(w, i, w.ids[q.names_from + b])]
+        w.nodes[i, node].users -= 1
+        if w.nodes[i, node].users == 0:
+            _append(w, i, node)
+    q.named = 0

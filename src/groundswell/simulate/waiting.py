@@ -1,73 +1,114 @@
-"""Who waits on an instance, and who of them is admitted next."""
+"""Who waits on an instance, and who of them is admitted next.
+
+First come, first served is a row, and whoever was preempted stands in front of it. For other orders those that wait
+are a pairing heap (Fredman, Sedgewick, Sleator and Tarjan, Algorithmica 1, 1986), whose links are in the requests.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from groundswell.chance import compiled
-from groundswell.simulate.state import FCFS, LONGEST, NOBODY, PRIORITY
+from groundswell.simulate.state import NOBODY
+
+POLICIES = ("fcfs", "shortest", "longest", "priority")
+"""Who is admitted next: who came first, whose prompt and reply together are shortest or longest, or whose priority is
+lowest; among equals the first of the workload."""
+_FCFS, _SHORTEST, _LONGEST, _PRIORITY = range(4)
 
 
 @compiled
-def enqueue(requests: Any, at: Any, i: Any, r: Any) -> None:
-    """Request ``r`` waits behind all others of instance ``i``."""
-    requests.next[r] = NOBODY
-    if at.tail[i] == NOBODY:
-        at.head[i] = r
+def _before(w: Any, policy: Any, a: Any, b: Any) -> Any:
+    """Whether ``a`` is to be admitted before ``b``."""
+    qa, qb = w.requests[a], w.requests[b]
+    if policy == _PRIORITY:
+        if qa.priority != qb.priority:
+            return qa.priority < qb.priority
+        return a < b
+    size_a, size_b = qa.prompt + qa.output, qb.prompt + qb.output
+    if size_a == size_b:
+        return a < b
+    return (size_a > size_b) == (policy == _LONGEST)
+
+
+@compiled
+def _joined(w: Any, policy: Any, a: Any, b: Any) -> Any:
+    """The root of two heaps put together."""
+    if a == NOBODY:
+        return b
+    if b == NOBODY:
+        return a
+    if _before(w, policy, b, a):
+        a, b = b, a
+    w.requests[b].behind = w.requests[a].child
+    w.requests[a].child = b
+    return a
+
+
+@compiled
+def _without_root(w: Any, policy: Any, root: Any) -> Any:
+    """The heap of all but its root: its children joined in pairs, and the pairs from the last to the first."""
+    pairs = NOBODY
+    child = w.requests[root].child
+    while child != NOBODY:
+        other = w.requests[child].behind
+        w.requests[child].behind = NOBODY
+        if other != NOBODY:
+            after = w.requests[other].behind
+            w.requests[other].behind = NOBODY
+            child = _joined(w, policy, child, other)
+        else:
+            after = NOBODY
+        w.requests[child].behind = pairs
+        pairs = child
+        child = after
+    whole = NOBODY
+    while pairs != NOBODY:
+        after = w.requests[pairs].behind
+        w.requests[pairs].behind = NOBODY
+        whole = _joined(w, policy, whole, pairs)
+        pairs = after
+    w.requests[root].child = NOBODY
+    return whole
+
+
+@compiled
+def enqueue(w: Any, i: Any, r: Any, in_front: Any) -> None:
+    """Request ``r`` waits on instance ``i``: behind all others, or in front of them, where the policy is first come,
+    first served."""
+    a, q = w.at[i], w.requests[r]
+    policy = w.pools[a.pool].policy
+    q.child = NOBODY
+    q.behind = NOBODY
+    if policy != _FCFS:
+        a.head = _joined(w, policy, a.head, r)
+    elif a.head == NOBODY:
+        a.head = r
+        a.tail = r
+    elif in_front:
+        q.behind = a.head
+        a.head = r
     else:
-        requests.next[at.tail[i]] = r
-    at.tail[i] = r
-    at.waiting[i] += 1
-    at.waiting_tokens[i] += requests.prompt[r]
+        w.requests[a.tail].behind = r
+        a.tail = r
+    a.waiting += 1
+    a.waiting_tokens += q.prompt
 
 
 @compiled
-def put_in_front(requests: Any, at: Any, i: Any, r: Any) -> None:
-    """Request ``r`` waits in front of all others of instance ``i``."""
-    requests.next[r] = at.head[i]
-    at.head[i] = r
-    if at.tail[i] == NOBODY:
-        at.tail[i] = r
-    at.waiting[i] += 1
-    at.waiting_tokens[i] += requests.prompt[r]
-
-
-@compiled
-def _before(requests: Any, policy: Any, a: Any, b: Any) -> Any:
-    """Whether ``a``, which waits behind ``b``, is to be admitted before it."""
-    if policy == PRIORITY:
-        return requests.priority[a] < requests.priority[b]
-    size_a = requests.prompt[a] + requests.output[a]
-    size_b = requests.prompt[b] + requests.output[b]
-    return size_a > size_b if policy == LONGEST else size_a < size_b
-
-
-@compiled
-def chosen(requests: Any, at: Any, settings: Any, i: Any) -> Any:
-    """(who of those that wait is next, who is in front of them in the queue)."""
-    best, before = at.head[i], NOBODY
-    if settings.policy == FCFS or best == NOBODY:
-        return best, before
-    previous = best
-    r = requests.next[best]
-    while r != NOBODY:
-        if _before(requests, settings.policy, r, best):
-            best, before = r, previous
-        previous = r
-        r = requests.next[r]
-    return best, before
-
-
-@compiled
-def take_out(requests: Any, at: Any, i: Any, r: Any, before: Any) -> None:
-    """Request ``r``, which stands behind ``before`` in the queue, waits no more."""
-    after = requests.next[r]
-    if before == NOBODY:
-        at.head[i] = after
+def take_next(w: Any, i: Any) -> Any:
+    """Who is next waits no more; who that is. It is ``head``, as long as nobody comes."""
+    a = w.at[i]
+    r = a.head
+    q = w.requests[r]
+    policy = w.pools[a.pool].policy
+    if policy == _FCFS:
+        a.head = q.behind
+        if a.head == NOBODY:
+            a.tail = NOBODY
     else:
-        requests.next[before] = after
-    if at.tail[i] == r:
-        at.tail[i] = before
-    requests.next[r] = NOBODY
-    at.waiting[i] -= 1
-    at.waiting_tokens[i] -= requests.prompt[r]
+        a.head = _without_root(w, policy, r)
+    q.behind = NOBODY
+    a.waiting -= 1
+    a.waiting_tokens -= q.prompt
+    return r

@@ -1,0 +1,44 @@
+"""Autoscalers: how many instances a fleet should have, one file each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from groundswell.family import Family
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an autoscaler knows of a fleet."""
+
+    at_s: float
+    up: int
+    """Instances that take requests."""
+    starting: int
+    """Instances that will, when they have started."""
+    in_flight: int
+    waiting: int
+    arrived: int
+    """Requests since it last looked."""
+    kv_use: float
+    """Share of the blocks of instances that are up which are held."""
+    startup_s: float
+    every_s: float
+
+
+class Scaler(Protocol):
+    """How many instances there should be."""
+
+    @property
+    def every_s(self) -> float:
+        """How often it looks."""
+
+    def begin(self) -> None:
+        """Forget what was seen in an earlier run."""
+
+    def wanted(self, seen: Seen) -> int:
+        """How many instances there should be, from now on or as soon as they have started."""
+
+
+SCALING: Family[Scaler] = Family("scaling", "groundswell.scaling")

@@ -1,0 +1,86 @@
+"""An instance fails: what it has is lost, and whoever was on it is sent anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from groundswell.chance import compiled
+from groundswell.simulate.events import expect, woken
+from groundswell.simulate.serving import AGAIN, fail
+from groundswell.simulate.state import LOST, NOBODY
+from groundswell.simulate.waiting import take_next
+
+
+@compiled
+def crash(w: Any, i: Any, now_s: Any) -> None:
+    """Instance ``i`` loses its memory and all requests that run, wait or were about to leave at ``now_s``."""
+    a, load = w.at[i], w.load[i]
+    w.fleet[0].now_s = now_s
+    for first in (a.first, a.ended):
+        r = first
+        while r != NOBODY:
+            after = w.requests[r].behind
+            _lose(w, r, now_s)
+            r = after
+    while a.waiting > 0:
+        _lose(w, take_next(w, i), now_s)
+    a.clock_s = now_s
+    a.wake_s = np.inf
+    a.planned = 0
+    a.context = 0
+    a.active = 0
+    a.decoding = 0
+    a.peaks = 0
+    a.prefilled = 0
+    a.partial = NOBODY
+    a.first = NOBODY
+    a.last = NOBODY
+    a.ended = NOBODY
+    w.phases[i] = 0
+    load.requests = 0
+    load.prefill_tokens = 0
+    load.tokens = 0
+    _forget_all(w, i)
+    woken(w, i)
+
+
+@compiled
+def _forget_all(w: Any, i: Any) -> None:
+    a = w.at[i]
+    a.free = a.blocks
+    a.kept = 0
+    a.first_kept = NOBODY
+    a.last_kept = NOBODY
+    w.slot[i] = NOBODY
+    for node in range(w.spare.shape[1]):
+        w.spare[i, node] = node
+    a.spares = w.spare.shape[1] if w.spare.shape[1] > 1 else 0
+
+
+@compiled
+def _lose(w: Any, r: Any, now_s: Any) -> None:
+    """Request ``r`` begins anew, or fails if it has been sent too often."""
+    q, f = w.requests[r], w.fleet[0]
+    q.ahead = NOBODY
+    q.behind = NOBODY
+    q.named = 0
+    q.computed = 0
+    q.made = 0
+    q.handed = 0
+    if f.front < w.at.shape[0]:
+        q.goal = 1
+    q.longest_gap_s = 0.0
+    never_s = np.nan
+    q.ready_s = never_s
+    q.admitted_s = never_s
+    q.first_s = never_s
+    q.latest_s = never_s
+    q.done_s = never_s
+    q.tries += 1
+    f.lost += 1
+    if q.tries >= f.most_tries:
+        fail(w, r, LOST)
+    else:
+        expect(w, r, now_s + f.retry_s, AGAIN)

@@ -1,0 +1,381 @@
+"""One engine, as vLLM v1 schedules it: continuous batching with chunked prefill over paged memory.
+
+**A step.** Those that run get tokens first, in order of admission, up to a budget: one for each that is past its
+prompt, what the budget leaves for whoever is not. Whoever cannot get the blocks of memory that it needs takes them from
+the last that was admitted, which begins anew later (recomputation). If nobody had to go, those that wait are admitted,
+while budget, places and memory last. (vLLM 0.19, ``v1/core/sched/scheduler.py``: ``schedule`` and
+``update_from_output``.) As no more may run than the budget has tokens, and as whoever is admitted last gets what is
+left of it, only one prompt at a time is read in part, and its reader is the last of those that run.
+
+**Steps in one piece.** While all that run are past their prompts and nobody can be admitted, steps differ only in the
+length of the contexts, and their times are linear in that: k of them take k·t + s·k(k - 1)/2. Such steps are planned
+until one ends or memory runs out, and are done when that time has come, or as many of them as had begun when somebody
+came.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from groundswell.chance import compiled
+from groundswell.simulate.blocks import blocks_of, find, give_back, hold, name, room, take
+from groundswell.simulate.state import NOBODY
+from groundswell.simulate.ticks import (
+    blocks_for,
+    count_gap,
+    count_gaps,
+    end_of,
+    join,
+    leave_early,
+    leave_first,
+    note_peak,
+    ticks_within,
+    time_of,
+)
+from groundswell.simulate.waiting import enqueue, take_next
+
+
+@compiled
+def step_s(settings: Any, tokens: Any, decoding: Any, context: Any, prefill: Any) -> Any:
+    """How long a step takes: of so many tokens, so many of them replies', with contexts of so many tokens together,
+    and Σ chunk · (what was there + chunk / 2) over the chunks of prompts."""
+    return (
+        settings.c0_s
+        + settings.token_s * tokens
+        + settings.hinge_s * max(0.0, tokens - settings.hinge_tokens)
+        + settings.decode_s * decoding
+        + settings.context_s * context
+        + settings.prefill_s * prefill
+        + (settings.mixed_s * context if prefill > 0.0 else 0.0)
+    )
+
+
+@compiled
+def arrive(w: Any, i: Any, r: Any, now_s: Any) -> Any:
+    """Request ``r`` comes to instance ``i``; whether it can ever be served there."""
+    a, q = w.at[i], w.requests[r]
+    settings = w.pools[a.pool]
+    if blocks_of(settings, q.prompt + q.goal) + settings.watermark > a.blocks:
+        return False
+    if np.isnan(q.ready_s):
+        q.ready_s = now_s
+    if a.wake_s == np.inf:
+        a.clock_s = now_s
+        a.wake_s = now_s
+    elif a.planned > 0:
+        _cut(w, i, now_s)
+    enqueue(w, i, r, False)
+    return True
+
+
+@compiled
+def settle(w: Any, i: Any) -> None:
+    """The time has come that instance ``i`` was to wake: what was planned is done, and who has all tokens leaves."""
+    a = w.at[i]
+    if a.planned > 0:
+        settings = w.pools[a.pool]
+        _do(w, settings, i, a.planned)
+        _let_go(w, settings, i)
+
+
+@compiled
+def begin(w: Any, i: Any) -> None:
+    """Whoever runs or waits on instance ``i`` goes on: steps are planned, or one is done."""
+    a = w.at[i]
+    if a.active == 0 and a.waiting == 0:
+        a.wake_s = np.inf
+        return
+    settings = w.pools[a.pool]
+    steps = _alike(w, settings, i)
+    if steps > 0:
+        a.planned = steps
+        a.plan_first_s = step_s(settings, a.decoding, a.decoding, a.context, 0.0)
+        a.plan_slope_s = settings.context_s * a.decoding
+        a.wake_s = a.clock_s + time_of(a.plan_first_s, a.plan_slope_s, steps)
+    else:
+        _step(w, settings, i)
+        a.wake_s = a.clock_s
+
+
+@compiled
+def _alike(w: Any, settings: Any, i: Any) -> Any:
+    """How many steps differ only in the length of contexts; 0 where the next one is no such."""
+    a = w.at[i]
+    if a.decoding == 0 or a.partial != NOBODY or _may_admit(w, settings, i):
+        return 0
+    most = end_of(w, i) - a.tick
+    there = room(a)
+    if blocks_for(w, settings, i, most) <= there:
+        return most
+    return ticks_within(w, settings, i, most, there)
+
+
+@compiled
+def _may_admit(w: Any, settings: Any, i: Any) -> Any:
+    """Whether steps in which all that run get one token may admit somebody, before one of these ends.
+
+    Who lacks memory at first lacks it later, as others take more of it; but not where some is kept for its own prompt:
+    when that goes, there may be room.
+    """
+    a = w.at[i]
+    if a.waiting == 0 or a.active >= settings.most_running or a.active >= settings.most_tokens:
+        return False
+    _, unused, _, need = _wanted(w, settings, i, a.head, settings.most_tokens - a.active)
+    return unused > 0 or need + settings.watermark <= room(a)
+
+
+@compiled
+def _wanted(w: Any, settings: Any, i: Any, r: Any, most: Any) -> Any:
+    """What it takes to admit ``r`` and to compute at most ``most`` tokens: (named blocks found, blocks of these that
+    nobody holds, tokens that are there, new blocks)."""
+    q = w.requests[r]
+    found, unused = find(w, settings, i, r)
+    computed = max(found * settings.name_blocks * settings.block_tokens, np.int64(q.handed))
+    new = min(q.prompt + q.made - computed, most)
+    need = blocks_of(settings, computed + new) - found * settings.name_blocks
+    return found, unused * settings.name_blocks, computed, need
+
+
+@compiled
+def _cut(w: Any, i: Any, now_s: Any) -> None:
+    """Of the planned steps, those that had begun before ``now_s`` are done."""
+    a = w.at[i]
+    low, high = 0, a.planned
+    while low < high:
+        middle = (low + high) // 2
+        if a.clock_s + time_of(a.plan_first_s, a.plan_slope_s, middle) >= now_s:
+            high = middle
+        else:
+            low = middle + 1
+    if low < a.planned:
+        settings = w.pools[a.pool]
+        if low > 0:
+            _do(w, settings, i, low)
+        a.planned = 0
+        a.wake_s = a.clock_s
+
+
+@compiled
+def _do(w: Any, settings: Any, i: Any, steps: Any) -> None:
+    """The first ``steps`` of the planned steps."""
+    a = w.at[i]
+    first_s, slope_s = a.plan_first_s, a.plan_slope_s
+    take(w, i, blocks_for(w, settings, i, steps))
+    count_gaps(w, a.clock_s, first_s, slope_s, steps, a.decoding)
+    took_s = time_of(first_s, slope_s, steps)
+    a.planned = 0
+    a.clock_s += took_s
+    a.busy_s += took_s
+    a.steps += steps
+    a.tick += steps
+    a.context += steps * a.decoding
+    note_peak(w, i, first_s + slope_s * (steps - 1))
+
+
+@compiled
+def _step(w: Any, settings: Any, i: Any) -> None:
+    """One step in which prompts are read, or for which there is too little memory."""
+    a = w.at[i]
+    a.step_prefill = 0.0
+    preempted = _serve_decoding(w, settings, i)
+    a.step_tokens = a.decoding
+    a.step_decodes = a.decoding
+    a.step_context = a.context
+    newest = a.partial
+    preempted |= _serve_partial(w, settings, i)
+    if not preempted:
+        before = a.last
+        _admit(w, settings, i)
+        if newest == NOBODY:
+            newest = a.first if before == NOBODY else w.requests[before].behind
+    else:
+        newest = a.partial
+    took_s = step_s(settings, a.step_tokens, a.step_decodes, a.step_context, a.step_prefill)
+    a.clock_s += took_s
+    a.busy_s += took_s
+    a.steps += 1
+    if a.decoding > 0:
+        count_gap(w, a.clock_s, took_s, a.decoding)
+        a.tick += 1
+        a.context += a.decoding
+        note_peak(w, i, took_s)
+    _let_go(w, settings, i)
+    while newest != NOBODY:
+        after = w.requests[newest].behind
+        _read(w, settings, i, newest)
+        newest = after
+
+
+@compiled
+def _serve_decoding(w: Any, settings: Any, i: Any) -> Any:
+    """Those that decode get blocks for one more token, in order; whether anybody had to go for that."""
+    a = w.at[i]
+    need = blocks_for(w, settings, i, 1)
+    if need <= room(a):
+        take(w, i, need)
+        return False
+    r = a.first
+    while r != NOBODY and r != a.partial:
+        q = w.requests[r]
+        if (q.prompt + a.tick - q.joined - 1) % settings.block_tokens == 0:
+            while room(a) < 1:
+                if _preempt_last(w, settings, i) == r:
+                    return True
+            take(w, i, 1)
+        r = q.behind
+    return True
+
+
+@compiled
+def _serve_partial(w: Any, settings: Any, i: Any) -> Any:
+    """Whoever's prompt is being read gets what is left of the budget; whether it had to go instead."""
+    a = w.at[i]
+    r = a.partial
+    if r == NOBODY or a.step_tokens >= settings.most_tokens:
+        return False
+    q = w.requests[r]
+    new = min(np.int64(q.prompt + q.made - q.computed), settings.most_tokens - a.step_tokens)
+    need = blocks_of(settings, q.computed + new) - blocks_of(settings, q.computed)
+    if need > room(a):
+        _preempt_last(w, settings, i)
+        return True
+    take(w, i, need)
+    _compute(w, settings, i, r, new)
+    return False
+
+
+@compiled
+def _compute(w: Any, settings: Any, i: Any, r: Any, new: Any) -> None:
+    """Request ``r`` computes ``new`` tokens in this step, in blocks that are taken."""
+    a, q = w.at[i], w.requests[r]
+    if settings.caching:
+        name(w, settings, i, r, min(q.computed + new, np.int64(q.prompt)))
+    q.given = new
+    a.step_tokens += new
+    if q.made > 0 and q.prompt + q.made - q.computed == 1:
+        a.step_decodes += 1
+        a.step_context += q.computed
+    else:
+        a.step_prefill += new * (q.computed + 0.5 * new)
+
+
+@compiled
+def _preempt_last(w: Any, settings: Any, i: Any) -> Any:
+    """The last that was admitted gives back its memory and waits in front of all others; who that is."""
+    a = w.at[i]
+    r = a.last
+    q = w.requests[r]
+    if r == a.partial:
+        a.partial = NOBODY
+    else:
+        leave_early(w, settings, i, r)
+        q.computed = q.prompt + q.made - 1
+    _unlink(w, i, r)
+    give_back(w, settings, i, r, np.int64(q.computed))
+    q.computed = 0
+    q.handed = 0
+    q.preempted += 1
+    a.preemptions += 1
+    enqueue(w, i, r, True)
+    return r
+
+
+@compiled
+def _unlink(w: Any, i: Any, r: Any) -> None:
+    """Request ``r`` runs no more."""
+    a, q = w.at[i], w.requests[r]
+    if q.ahead == NOBODY:
+        a.first = q.behind
+    else:
+        w.requests[q.ahead].behind = q.behind
+    if q.behind == NOBODY:
+        a.last = q.ahead
+    else:
+        w.requests[q.behind].ahead = q.ahead
+    q.ahead = NOBODY
+    q.behind = NOBODY
+    a.active -= 1
+
+
+@compiled
+def _admit(w: Any, settings: Any, i: Any) -> None:
+    """Those that wait are admitted in the policy's order, until one cannot be."""
+    a = w.at[i]
+    while a.waiting > 0 and a.step_tokens < settings.most_tokens and a.active < settings.most_running:
+        r = a.head
+        q = w.requests[r]
+        found, unused, computed, need = _wanted(w, settings, i, r, settings.most_tokens - a.step_tokens)
+        if need + settings.watermark > room(a) - unused:
+            return
+        take_next(w, i)
+        if settings.caching:
+            hold(w, i, r, found)
+        if np.isnan(q.admitted_s):
+            q.admitted_s = a.clock_s
+            q.cached = 0 if q.handed > 0 else computed
+        q.computed = computed
+        q.order = a.orders
+        a.orders += 1
+        q.ahead = a.last
+        q.behind = NOBODY
+        if a.last == NOBODY:
+            a.first = r
+        else:
+            w.requests[a.last].behind = r
+        a.last = r
+        a.active += 1
+        take(w, i, need)
+        _compute(w, settings, i, r, min(q.prompt + q.made - computed, settings.most_tokens - a.step_tokens))
+
+
+@compiled
+def _read(w: Any, settings: Any, i: Any, r: Any) -> None:
+    """What ``r`` was given in this step is computed; with the last of its prompt comes a token."""
+    a, q = w.at[i], w.requests[r]
+    q.computed += q.given
+    q.given = 0
+    if q.computed < q.prompt + q.made:
+        a.partial = r
+        return
+    if a.partial == r:
+        a.partial = NOBODY
+    if q.made == 0:
+        q.first_s = a.clock_s
+        a.prefilled += q.prompt
+    else:
+        gap_s = a.clock_s - q.latest_s
+        count_gap(w, a.clock_s, gap_s, 1)
+        q.longest_gap_s = max(q.longest_gap_s, gap_s)
+    q.made += 1
+    q.latest_s = a.clock_s
+    if q.made == q.goal:
+        _end(w, settings, i, r)
+    else:
+        join(w, settings, i, r)
+
+
+@compiled
+def _let_go(w: Any, settings: Any, i: Any) -> None:
+    """Those that decode and have all their tokens leave, in order of admission."""
+    a = w.at[i]
+    while a.decoding > 0 and end_of(w, i) == a.tick:
+        _end(w, settings, i, leave_first(w, settings, i))
+
+
+@compiled
+def _end(w: Any, settings: Any, i: Any, r: Any) -> None:
+    """Request ``r`` leaves: it stands with those that left with this step."""
+    a, q = w.at[i], w.requests[r]
+    _unlink(w, i, r)
+    tokens = np.int64(q.prompt + q.made - 1)
+    if settings.caching:
+        name(w, settings, i, r, tokens)
+    give_back(w, settings, i, r, tokens)
+    q.done_s = a.clock_s
+    if a.ended == NOBODY:
+        a.ended = r
+    else:
+        w.requests[a.ended_last].behind = r
+    a.ended_last = r

@@ -1,0 +1,181 @@
+"""What a fleet is made of: engines, pools of them, what comes before them and between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from groundswell.errors import UsageError
+from groundswell.routing import ROUTING, Router
+from groundswell.scaling import Scaler
+from groundswell.simulate.state import POOL
+from groundswell.simulate.waiting import POLICIES
+
+Role = Literal["all", "prefill", "decode"]
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """How long a step of an engine takes, in seconds (:func:`groundswell.simulate.engine.step_s`).
+
+    With N tokens in the step, D requests that decode, K tokens of their contexts and P the sum over the prompts' chunks
+    of chunk · (what was there + chunk / 2): ``c0 + token·N + hinge·max(0, N - hinge_tokens) + decode·D + context·K +
+    prefill·P``, and ``mixed·K`` more where there are both.
+    """
+
+    c0_s: float
+    token_s: float = 0.0
+    hinge_s: float = 0.0
+    hinge_tokens: float = 0.0
+    decode_s: float = 0.0
+    context_s: float = 0.0
+    prefill_s: float = 0.0
+    mixed_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine as vLLM v1 is configured: its memory in blocks, its limits, and what a step costs.
+
+    ``most_running`` is ``max_num_seqs``, ``most_tokens`` ``max_num_batched_tokens``, ``block_tokens`` ``block_size``.
+    ``watermark`` is the share of the blocks that an admission must leave free. Raises UsageError for an engine that
+    cannot be.
+    """
+
+    cost: StepCost
+    blocks: int
+    most_running: int = 256
+    most_tokens: int = 2048
+    block_tokens: int = 16
+    watermark: float = 0.0
+    policy: str = "fcfs"
+    caching: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("blocks", "most_running", "most_tokens", "block_tokens"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"an engine's {name} must be 1 or more, not {getattr(self, name)}")
+        if self.most_running > self.most_tokens:
+            raise UsageError(
+                f"an engine whose steps have {self.most_tokens} tokens cannot run {self.most_running} requests at a "
+                f"time, as each takes one"
+            )
+        if self.policy not in POLICIES:
+            raise UsageError(f"an engine has no policy {self.policy!r}; it has {', '.join(POLICIES)}")
+        if not 0.0 <= self.watermark < 1.0:
+            raise UsageError(f"an engine's watermark is a share of its blocks, from 0 to less than 1: {self.watermark}")
+
+    @property
+    def most_context(self) -> int:
+        """The longest request, prompt and reply, for which there is memory."""
+        return (self.blocks - self._watermark_blocks) * self.block_tokens
+
+    @property
+    def _watermark_blocks(self) -> int:
+        return int(np.ceil(self.watermark * self.blocks))
+
+    def record(self, name_blocks: int) -> Any:
+        """For compiled code; a named block of the workload is so many of its blocks."""
+        made = np.zeros((), POOL)
+        for name in ("most_running", "most_tokens", "block_tokens", "caching"):
+            made[name] = getattr(self, name)
+        made["name_blocks"], made["watermark"] = name_blocks, self._watermark_blocks
+        made["policy"] = POLICIES.index(self.policy)
+        for name in StepCost.__dataclass_fields__:
+            made[name] = getattr(self.cost, name)
+        return made
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Engines that are alike. With role "prefill" they read prompts and make the first token, with "decode" they make
+    the others, with "all" both."""
+
+    engine: Engine
+    instances: int
+    name: str = "pool"
+    role: Role = "all"
+
+    def __post_init__(self) -> None:
+        if self.instances < 1:
+            raise UsageError(f"pool {self.name!r} needs 1 instance or more, not {self.instances}")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a request goes through before it comes to an engine, as images are fetched, normalised and encoded.
+
+    It takes ``request_s``, and ``item_s`` and ``token_s`` for each item and each of its tokens; requests without items
+    pass. At most ``parallel`` requests for each instance are in it at a time, 0 for any number.
+    """
+
+    name: str
+    request_s: float = 0.0
+    item_s: float = 0.0
+    token_s: float = 0.0
+    parallel: int = 1
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How long keys and values take from an engine that reads prompts to one that decodes."""
+
+    request_s: float = 0.0
+    token_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Instance ``instance`` fails at ``at_s`` and takes requests again ``down_s`` later; what it had is lost."""
+
+    at_s: float
+    instance: int
+    down_s: float
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How many of a fleet's instances run: ``first`` at first, at least ``least``, and as many as ``scaler`` wants. An
+    instance takes requests ``startup_s`` after it was wanted; one that is not wanted any more ends what it has."""
+
+    scaler: Scaler
+    first: int = 1
+    least: int = 1
+    startup_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Pools of engines behind a router.
+
+    Routers see what is in flight as it was at most ``view_s`` ago. Requests whose instance fails are sent anew after
+    ``retry_s``, at most ``most_tries`` times in all.
+    """
+
+    pools: tuple[Pool, ...]
+    router: Router = field(default_factory=lambda: ROUTING.build("jsq"))
+    view_s: float = 0.0
+    stages: tuple[Stage, ...] = ()
+    transfer: Transfer = Transfer()
+    outages: tuple[Outage, ...] = ()
+    scaling: Scaling | None = None
+    most_tries: int = 3
+    retry_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        roles = [pool.role for pool in self.pools]
+        if roles != sorted(roles, key=("prefill", "all", "decode").index):
+            raise UsageError("pools that only decode come behind those that read prompts")
+        if ("prefill" in roles) != ("decode" in roles) or ("all" in roles and len(set(roles)) > 1):
+            raise UsageError(
+                "a fleet has pools that do everything, or both such that read prompts and such that decode"
+            )
+        if len({pool.engine.block_tokens for pool in self.pools}) > 1:
+            raise UsageError("the engines of a fleet must have blocks of the same number of tokens")
+
+    @property
+    def instances(self) -> int:
+        """Over all pools."""
+        return sum(pool.instances for pool in self.pools)

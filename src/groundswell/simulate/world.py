@@ -1,0 +1,238 @@
+"""A workload and a fleet as the arrays that kernels work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundswell.errors import DataError, UsageError
+from groundswell.prefix import flat, ids_of
+from groundswell.routing import Served
+from groundswell.service import TPOT_S, TTFT_S
+from groundswell.simulate.parts import Fleet
+from groundswell.simulate.state import (
+    COMING,
+    END,
+    FLEET,
+    GAP_BUCKETS,
+    INSTANCE,
+    LOAD,
+    NOBODY,
+    NODE,
+    PEAK,
+    POOL,
+    STAGE,
+    Floats,
+    Ints,
+    Records,
+    World,
+    requests_of,
+)
+from groundswell.table import BLOCK_SIZE_KEY, ITEM_COLUMNS, Workload
+
+BYTES_PER_TOKEN = 4.0
+"""How long a token's text is on average; each client's own figure varies around it (:func:`_sizes`)."""
+_STRETCHES = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a workload asks, as records, and the ids of its named blocks."""
+
+    requests: Records
+    ids: Ints
+    block_tokens: int | None
+    """Of a named block; None where there are none."""
+    items: Ints
+    """[N] images, audio clips and videos of each request,"""
+    item_tokens: Ints
+    """and how many tokens these are."""
+    clients: tuple[str, ...]
+    arrival_s: Floats
+    """[N], as recorded."""
+
+    @classmethod
+    def of(cls, workload: Workload, turns: str = "closed") -> Asked:
+        """With ``turns`` "closed" a later turn waits for the reply before it and the think time; with "open" it comes
+        when it is recorded to. Raises DataError where nothing is asked."""
+        if not len(workload):
+            raise DataError("the workload is empty: there is nothing to simulate")
+        items, item_tokens = _items(workload)
+        prompt = np.maximum(workload.input_tokens + item_tokens, 1)
+        requests = requests_of(workload.arrival_s, prompt, np.maximum(workload.output_tokens, 1))
+        requests["client"] = workload.client_code
+        ids, block_tokens = _names(workload, requests)
+        if "conversation" in workload.frame.columns:
+            _link_turns(workload, requests, ids, block_tokens, turns == "closed")
+        return cls(requests, ids, block_tokens, items, item_tokens, workload.clients, workload.arrival_s)
+
+    def fresh(self) -> Records:
+        """The requests, not begun."""
+        return self.requests.copy()
+
+
+def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
+    """A fleet on which nothing runs yet, and requests that have not come."""
+    pools, at, slots, nodes = _instances(asked, fleet)
+    count, running = at.size, max(pool.engine.most_running for pool in fleet.pools)
+    requests = asked.fresh()
+    front = sum(pool.instances for pool in fleet.pools if pool.role != "decode")
+    if front < count:
+        requests["goal"] = 1
+    half = 1 << max(int(np.ceil(np.log2(max(count, 1)))), 0)
+    tree = np.full(2 * half, NOBODY, np.int64)
+    tree[half : half + count] = np.arange(count)
+    for place in range(half - 1, 0, -1):
+        tree[place] = tree[2 * place] if tree[2 * place] != NOBODY else tree[2 * place + 1]
+    load = np.zeros(count, LOAD)
+    load["up"] = True
+    stages = _Stages.of(asked, fleet)
+    others = bool(requests["waits"].any() or fleet.outages or stages.records.size or front < count)
+    general = np.zeros(1, FLEET)
+    general["front"], general["view_s"], general["retry_s"] = front, fleet.view_s, fleet.retry_s
+    general["most_tries"] = fleet.most_tries
+    general["transfer_s"], general["transfer_token_s"] = fleet.transfer.request_s, fleet.transfer.token_s
+    span_s = float(asked.arrival_s[-1])
+    spare = np.tile(np.arange(nodes, dtype=np.int32), (count, 1))
+    return World(
+        requests=requests,
+        at=at,
+        pools=pools,
+        ends=np.zeros((count, running), END),
+        peaks=np.zeros((count, 2 * running + 2), PEAK),
+        phases=np.zeros((count, fleet.pools[0].engine.block_tokens), np.int32),
+        gaps=np.zeros((_STRETCHES, GAP_BUCKETS), np.int64),
+        stretch_s=np.array([max(1.05 * span_s / _STRETCHES, 1e-3)]),
+        ids=asked.ids,
+        slot=np.full((count, slots), NOBODY, np.int32),
+        nodes=np.zeros((count, nodes), NODE),
+        spare=spare,
+        tree=tree,
+        coming=np.zeros(requests.size if others else 1, COMING),
+        load=load,
+        seen=load.copy() if fleet.view_s else load,
+        stages=stages.records,
+        stage_s=stages.cost_s,
+        stage_done_s=np.full(stages.cost_s.shape, np.nan),
+        stage_free_s=np.zeros(max(int(stages.records["parallel"].sum()), 1)),
+        fleet=general,
+    )
+
+
+def served_of(asked: Asked, fleet: Fleet, seed: int) -> Served:
+    """What a router is told before anything comes."""
+    ends = np.cumsum([pool.instances for pool in fleet.pools])
+    pools = tuple((int(end) - pool.instances, int(end)) for end, pool in zip(ends, fleet.pools, strict=True))
+    context = tuple(pool.engine.most_context for pool in fleet.pools)
+    return Served(fleet.instances, pools, context, len(asked.clients), seed)
+
+
+def _instances(asked: Asked, fleet: Fleet) -> tuple[Records, Records, int, int]:
+    """(pools, instances, places of the table of names, nodes)."""
+    block_tokens = fleet.pools[0].engine.block_tokens
+    named = asked.block_tokens or block_tokens
+    if named % block_tokens:
+        raise UsageError(
+            f"the workload names blocks of {named} tokens, and the engine's have {block_tokens}: the one must be a "
+            f"multiple of the other"
+        )
+    caching = [pool.engine.caching and asked.ids.size > 0 for pool in fleet.pools]
+    pools = np.array([pool.engine.record(named // block_tokens) for pool in fleet.pools], POOL)
+    pools["caching"] = caching
+    at = np.zeros(fleet.instances, INSTANCE)
+    at["pool"] = np.repeat(np.arange(len(fleet.pools)), [pool.instances for pool in fleet.pools])
+    blocks = np.array([pool.engine.blocks for pool in fleet.pools])[at["pool"]]
+    at["blocks"], at["free"], at["wake_s"] = blocks, blocks, np.inf
+    at["running"] = True
+    for name in ("partial", "first", "last", "head", "tail", "ended", "ended_last", "first_kept", "last_kept"):
+        at[name] = NOBODY
+    if not any(caching):
+        return pools, at, 1, 1
+    most = int(blocks.max()) // (named // block_tokens)
+    nodes = 2 * most + 2
+    at["spares"] = nodes
+    return pools, at, 1 << int(np.ceil(np.log2(max(2 * most, 2)))), nodes
+
+
+def _items(workload: Workload) -> tuple[Ints, Ints]:
+    """How many images, audio clips and videos each request has, and how many tokens these are."""
+    count, tokens = np.zeros(len(workload), np.int64), np.zeros(len(workload), np.int64)
+    for name in ITEM_COLUMNS:
+        if name in workload.frame.columns:
+            column = workload.frame[name]
+            count += column.list.len().fill_null(0).to_numpy().astype(np.int64)
+            tokens += column.list.sum().fill_null(0).to_numpy().astype(np.int64)
+    return count, tokens
+
+
+def _names(workload: Workload, requests: Records) -> tuple[Ints, int | None]:
+    """The ids of all named blocks, which the requests are told where to find; and how many tokens one is."""
+    frame = workload.frame
+    if "prefix_runs" in frame.columns:
+        count, ids = ids_of(frame["prefix_runs"])
+    elif "prefix_blocks" in frame.columns:
+        count, ids = flat(frame["prefix_blocks"])
+    else:
+        return np.empty(0, np.int64), None
+    block_tokens = workload.metadata.get(BLOCK_SIZE_KEY)
+    if not isinstance(block_tokens, int):
+        raise DataError(f"the workload has prefix blocks, but its metadata does not say {BLOCK_SIZE_KEY}")
+    requests["names_from"] = np.cumsum(count) - count
+    requests["names"] = np.minimum(count, requests["prompt"] // block_tokens)
+    return np.ascontiguousarray(ids, np.int64), block_tokens
+
+
+def _link_turns(workload: Workload, requests: Records, ids: Ints, block_tokens: int | None, closed: bool) -> None:
+    """Each request is told the next turn of its conversation. What that turn's prompt has of this one's reply gives
+    names to this one's last blocks, as an engine keeps replies too."""
+    talk = workload.frame["conversation"].fill_null(-1).to_numpy()
+    rows = np.argsort(talk, kind="stable")
+    rows = rows[talk[rows] >= 0]
+    follows = np.flatnonzero(talk[rows][1:] == talk[rows][:-1]) + 1
+    now, later = rows[follows - 1], rows[follows]
+    if block_tokens is not None and ids.size:
+        _extend_names(requests, ids, block_tokens, now, later)
+    if not closed:
+        return
+    rest_s = workload.arrival_s[later] - workload.arrival_s[now]
+    rest_s = np.maximum(rest_s - TTFT_S - TPOT_S * workload.output_tokens[now], 0.0)
+    if "think_s" in workload.frame.columns:
+        told = workload.frame["think_s"].fill_null(np.nan).to_numpy()[later]
+        rest_s = np.where(np.isnan(told), rest_s, told)
+    requests["next_turn"][now] = later
+    requests["think_s"][later], requests["waits"][later] = rest_s, True
+
+
+def _extend_names(requests: Records, ids: Ints, block_tokens: int, now: NDArray[Any], later: NDArray[Any]) -> None:
+    count, begin = requests["names"][now].astype(np.int64), requests["names_from"][now]
+    more, begin_later = requests["names"][later].astype(np.int64), requests["names_from"][later]
+    # Equal ids are equal tokens behind equal tokens, so the last one tells whether all are.
+    same = (count > 0) & (more > count)
+    last = np.where(same, count - 1, 0)
+    same &= ids[np.where(same, begin_later + last, 0)] == ids[np.where(same, begin + last, 0)]
+    full = (requests["prompt"][now].astype(np.int64) + requests["output"][now] - 1) // block_tokens
+    requests["names_from"][now] = np.where(same, begin_later, begin)
+    requests["names"][now] = np.where(same, np.maximum(np.minimum(more, full), count), count)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stages:
+    records: Records
+    cost_s: Floats
+
+    @classmethod
+    def of(cls, asked: Asked, fleet: Fleet) -> _Stages:
+        """What each request's items cost in each stage."""
+        records = np.zeros(len(fleet.stages), STAGE)
+        if not fleet.stages:
+            return cls(records, np.zeros((0, 0)))
+        places = np.array([stage.parallel * fleet.instances for stage in fleet.stages])
+        records["parallel"], records["begin"] = places, np.cumsum(places) - places
+        cost = [
+            np.where(asked.items > 0, s.request_s, 0.0) + s.item_s * asked.items + s.token_s * asked.item_tokens
+            for s in fleet.stages
+        ]
+        return cls(records, np.column_stack(cost))
