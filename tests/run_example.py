@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from groundswell.replay.journal import gap_bucket
+from groundswell.gap_buckets import gap_buckets
 from groundswell.results import Results
 
 NASTY = "</script><script>alert(1)</script><b>&amp; \u2028'\"" + "w" * 5_000
@@ -134,7 +134,7 @@ def _gaps(done: Any, tpot: Any, asked: Any, late: Any) -> dict[str, Any]:
     stretches = []
     for begin in np.arange(0, float(done.max()), width):
         here = ~late & (done >= begin) & (done < begin + width)
-        bucket, inverse = np.unique(gap_bucket(tpot[here]), return_inverse=True)
+        bucket, inverse = np.unique(gap_buckets(tpot[here]), return_inverse=True)
         count = np.bincount(inverse, weights=asked[here] - 1, minlength=bucket.size)
         stretches.append([[int(b), int(c)] for b, c in zip(bucket, count, strict=True)])
     return {"width_s": width, "first": 0, "stretches": stretches}

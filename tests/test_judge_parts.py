@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from groundswell.gap_buckets import gap_buckets
 from groundswell.judge import SLO, Judgement, judge
 from groundswell.judge.gaps import piled_up
-from groundswell.replay import journal
 from groundswell.results import Results
 from runs import Floats, failing, run_of
 
@@ -20,7 +20,7 @@ def noted(gap_s: Floats, at_s: Floats, width_s: float) -> dict[str, object]:
     """Gaps as the metadata has them."""
     stretches = []
     for number in range(int(at_s.max() / width_s) + 1):
-        bucket, count = np.unique(journal.gap_bucket(gap_s[at_s // width_s == number]), return_counts=True)
+        bucket, count = np.unique(gap_buckets(gap_s[at_s // width_s == number]), return_counts=True)
         stretches.append(np.column_stack((bucket, count)).tolist())
     return {"width_s": width_s, "first": 0, "stretches": stretches}
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from groundswell.errors import DataError, OutputError, UsageError
-from groundswell.replay import journal
+from groundswell.gap_buckets import LEAST_GAP_S, PER_DOUBLING, gap_buckets, gap_of
 from groundswell.results import COLUMNS, Gaps, Results
 from groundswell.table import Workload
 from runs import failing, run_of
@@ -130,13 +130,13 @@ def test_nothing_half_written_is_left(tmp_path: Path) -> None:
 
 def test_gaps_mean_what_workers_counted() -> None:
     seen = np.array([1e-7, 0.0123, 0.04, 0.04, 7.5])
-    bucket, count = np.unique(journal.gap_bucket(seen), return_counts=True)
+    bucket, count = np.unique(gap_buckets(seen), return_counts=True)
     noted = {"width_s": 2.0, "first": 3, "stretches": [[], np.column_stack((bucket, count)).tolist()]}
     gaps = run_of([0.0], [1.0], {"gaps": noted}).gaps
     assert gaps is not None
     assert (gaps.first_s, gaps.width_s, gaps.count.sum(axis=1).tolist()) == (6.0, 2.0, [0.0, 5.0])
-    assert np.array_equal(gaps.gap_s, journal.gap_of(gaps.bucket))
-    assert (Gaps.least_s, Gaps.per_doubling) == (journal.GAP_LEAST_S, journal.GAP_PER_DOUBLING)
+    assert np.array_equal(gaps.gap_s, gap_of(gaps.bucket))
+    assert (Gaps.least_s, Gaps.per_doubling) == (LEAST_GAP_S, PER_DOUBLING)
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ LAST_BUCKET = 2**16 - 1
 def gap_buckets(gap_s: NDArray[np.float64]) -> NDArray[np.int64]:
     """The bucket of each gap.
 
-    >>> gap_buckets(np.array([0.0, 2.0**-19.999, 2.0**-19])).tolist()
+    >>> gap_buckets(np.array([0.0, 2.0**-19.001, 2.0**-19])).tolist()
     [0, 64, 65]
     """
     above = np.log2(np.maximum(gap_s, LEAST_GAP_S) / LEAST_GAP_S) * PER_DOUBLING
-    return np.where(gap_s <= LEAST_GAP_S, 0, np.minimum(above.astype(np.int64) + 1, LAST_BUCKET))
+    return np.where(gap_s <= LEAST_GAP_S, 0, np.minimum(above, LAST_BUCKET - 1).astype(np.int64) + 1)
 
 
 def gap_of(bucket: Any, least_s: float = LEAST_GAP_S, per_doubling: float = PER_DOUBLING) -> NDArray[np.float64]:

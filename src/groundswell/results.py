@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from groundswell.errors import DataError, UsageError
+from groundswell.gap_buckets import LEAST_GAP_S, PER_DOUBLING, gap_of
 from groundswell.table import PARQUET, parquet_metadata, parquet_noted
 from groundswell.whole_file import appearing, faults_of
 
@@ -204,13 +205,13 @@ class Gaps:
     width_s: float
     bucket: NDArray[np.int64]
     count: Floats
-    least_s: float = 2.0**-20
-    per_doubling: int = 64
+    least_s: float = LEAST_GAP_S
+    per_doubling: int = PER_DOUBLING
 
     @property
     def gap_s(self) -> Floats:
         """The gap in the (geometric) middle of each bucket."""
-        return np.asarray(self.least_s * 2.0 ** ((self.bucket - 0.5) / self.per_doubling))
+        return gap_of(self.bucket, self.least_s, self.per_doubling)
 
     @classmethod
     def noted(cls, noted: Mapping[str, Any]) -> Gaps:
@@ -219,7 +220,8 @@ class Gaps:
         try:
             width_s, first = float(noted["width_s"]), int(noted["first"])
             pairs = [np.asarray(stretch, np.int64).reshape(-1, 2) for stretch in noted["stretches"]]
-            least_s, per_doubling = float(noted.get("least_s", cls.least_s)), int(noted.get("per_doubling", 64))
+            least_s = float(noted.get("least_s", cls.least_s))
+            per_doubling = int(noted.get("per_doubling", cls.per_doubling))
         except (KeyError, TypeError, ValueError):
             raise DataError("results: the metadata's 'gaps' are not width_s, first and stretches of pairs") from None
         flat = np.concatenate([np.empty((0, 2), np.int64), *pairs])

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from groundswell.gap_buckets import gap_buckets
 from groundswell.judge.figures import Window
 from groundswell.judge.quantiles import Sample
 from groundswell.results import Gaps, Results
@@ -35,16 +36,9 @@ def gaps_of(results: Results) -> Gaps | None:
         lengths = events.list.len().to_numpy()
         first[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
         gap_s, at_s = np.diff(flat)[~first[1:]], flat[1:][~first[1:]]
-        buckets = _added(buckets, np.clip((at_s / width_s).astype(np.int64), 0, _STRETCHES - 1), _bucket(gap_s))
+        buckets = _added(buckets, np.clip((at_s / width_s).astype(np.int64), 0, _STRETCHES - 1), gap_buckets(gap_s))
     bucket = np.flatnonzero(buckets.any(axis=0))
     return Gaps(0.0, width_s, bucket, buckets[:, bucket].astype(np.float64))
-
-
-def _bucket(gap_s: Floats) -> NDArray[np.int64]:
-    """The bucket of each gap, as :class:`groundswell.results.Gaps` counts them."""
-    with np.errstate(divide="ignore"):
-        place = np.floor(np.log2(gap_s / Gaps.least_s) * Gaps.per_doubling) + 1
-    return np.asarray(np.clip(place, 0, 2**16 - 1), np.int64)
 
 
 def _added(counts: NDArray[np.int64], stretch: NDArray[np.int64], bucket: NDArray[np.int64]) -> NDArray[np.int64]:

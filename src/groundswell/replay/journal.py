@@ -16,6 +16,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundswell.gap_buckets import LAST_BUCKET, LEAST_GAP_S, PER_DOUBLING
+
 Records = NDArray[np.void]
 
 RECORD = np.dtype(
@@ -70,10 +72,8 @@ RETRIED, HELD, FRESH = 1, 2, 4
 no earlier answers, as the context was cut, or an earlier turn failed."""
 
 GAP = np.dtype([("second", "<u4"), ("bucket", "<u2"), ("count", "<u4")])
-"""So many gaps between events, of a length in ``bucket``, seen in a second of the run."""
-GAP_PER_DOUBLING = 64
-GAP_LEAST_S = 2.0**-20
-_LAST_BUCKET = 2**16 - 1
+"""So many gaps between events, of a length in ``bucket`` (:mod:`groundswell.gap_buckets`), seen in a second of the run.
+"""
 
 STATE = struct.Struct("<qqqqqq")
 """Sent, ended, open, held back at the moment, failed, and the number of requests known but not yet due."""
@@ -82,18 +82,6 @@ _CLOCK = struct.Struct("<d")  # follows the state: when it was written, in secon
 MOST_WORDS_BYTES = 2**26
 """What servers said is kept up to here for a worker; each text once, where it is among the latest."""
 _LATEST_WORDS = 4096
-
-
-def gap_bucket(gap_s: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """The bucket of each gap: 0 up to a microsecond, then 64 for each doubling (1.1 % wide)."""
-    with np.errstate(divide="ignore"):
-        place = np.floor(np.log2(gap_s / GAP_LEAST_S) * GAP_PER_DOUBLING) + 1
-    return np.asarray(np.clip(place, 0, _LAST_BUCKET), np.uint16)
-
-
-def gap_of(bucket: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """The gap, in seconds, in the (geometric) middle of each bucket."""
-    return np.asarray(GAP_LEAST_S * 2.0 ** ((np.asarray(bucket) - 0.5) / GAP_PER_DOUBLING))
 
 
 class Journal:
@@ -120,10 +108,10 @@ class Journal:
 
     def add_gap(self, gap_s: float) -> None:
         """Count a gap between two events."""
-        # One by one, as a thousand at a time would hold up what is due: this is gap_bucket of one number.
+        # One by one, as a thousand at a time would hold up what is due: this is gap_buckets of one number.
         bucket = 0
-        if gap_s > GAP_LEAST_S:
-            bucket = min(int(math.log2(gap_s / GAP_LEAST_S) * GAP_PER_DOUBLING) + 1, _LAST_BUCKET)
+        if gap_s > LEAST_GAP_S:
+            bucket = min(int(math.log2(gap_s / LEAST_GAP_S) * PER_DOUBLING) + 1, LAST_BUCKET)
         self._gaps[bucket] = self._gaps.get(bucket, 0) + 1
 
     def add_no_gaps(self, count: int) -> None:
