@@ -29,12 +29,15 @@ def whole() -> Results:
         words=[None, "busy"],
         event_s=[[0.5, 0.75], None],
         sent_s=[0.001, 1.001],
+        ready_s=[0.0012, np.nan],
+        admitted_s=[0.0015, np.nan],
         head_s=[0.002, 1.25],
         first_answer_s=[0.6, np.nan],
         longest_gap_s=[0.25, np.nan],
         **{key: [False, True] for key in ("retried", "held", "fresh")},
         **{key: [3, None] for key in ("conversation", "turn", "prompt_tokens", "output_tokens")},
         **{key: [0, None] for key in ("made_tokens", "reason_tokens", "cached_tokens", "events")},
+        **{key: [1, None] for key in ("instance", "preempted")},
         model=["m", "m"],
     )
 
