@@ -12,7 +12,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "groundswell"
 
 LAYERS = (
     {"_version", "data", "errors"},
-    {"chance", "family", "gap_buckets", "number_csv", "units", "whole_file"},
+    {"chance", "family", "gap_buckets", "number_csv", "schema", "units", "whole_file"},
     {"histogram", "length_tables", "progress", "rates", "service", "table"},
     {"prefix", "results", "scaling", "simulate.state", "stats"},
     {"arrivals", "formats", "lengths", "simulate.blocks", "targets"},

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from groundswell.errors import DataError, UsageError
 from groundswell.gap_buckets import LEAST_GAP_S, PER_DOUBLING, gap_of
+from groundswell.schema import Schema
 from groundswell.table import PARQUET, parquet_metadata, parquet_noted
 from groundswell.whole_file import appearing, faults_of
 
@@ -54,7 +55,8 @@ OPTIONAL: dict[str, pl.DataType] = {
     "preempted": pl.Int32(),
     "event_s": pl.List(pl.Float64()),
 }
-COLUMNS: dict[str, pl.DataType] = {**REQUIRED, **OPTIONAL}
+_SCHEMA = Schema("results'", REQUIRED, OPTIONAL)
+COLUMNS = _SCHEMA.columns
 """Every column that results can have, and its type; the categories of ``client`` are the clients' names."""
 
 _NEVER_EMPTY = ("row", "client", "input_tokens", "asked_tokens", "due_s")
@@ -88,7 +90,7 @@ class Results:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_schema(self.frame.schema, "results")
+        _SCHEMA.check(self.frame.schema, "results")
 
     def __len__(self) -> int:
         return self.frame.height
@@ -157,7 +159,7 @@ class Results:
             raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(fault).split())}") from None
         if "arrival_s" in there and "due_s" not in there:
             raise DataError(f"{path}: is a workload, not the results of one; replay writes those")
-        return cls(_converted(frame, str(path)), metadata).checked(str(path))
+        return cls(_SCHEMA.converted(frame, str(path), _alike), metadata).checked(str(path))
 
     def write(self, path: str | Path) -> None:
         """Write a Parquet file that :meth:`read` gives back. It appears when it is whole."""
@@ -238,34 +240,6 @@ def _object(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _check_schema(schema: Mapping[str, pl.DataType], where: str) -> None:
-    for name in REQUIRED:
-        if name not in schema:
-            raise DataError(f"{where}: column {name!r} is missing; it has {', '.join(schema) or 'no columns'}")
-    for name, dtype in schema.items():
-        if name not in COLUMNS:
-            raise DataError(f"{where}: column {name!r} is none of results': {', '.join(COLUMNS)}")
-        wanted = COLUMNS[name]
-        if dtype != wanted and not (isinstance(wanted, pl.Enum) and isinstance(dtype, pl.Enum)):
-            raise DataError(f"{where}: column {name!r} is {dtype}, not {_short(wanted)}")
-
-
-def _converted(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    """``frame`` with numbers of the right width, clients as an Enum and other names as text."""
-    for name, dtype in frame.schema.items():
-        wanted = COLUMNS[name]
-        try:
-            if isinstance(wanted, pl.Enum) and isinstance(dtype, (pl.String, pl.Categorical)):
-                text = frame[name].cast(pl.String)
-                frame = frame.with_columns(text.cast(pl.Enum(text.drop_nulls().unique(maintain_order=True))))
-            elif dtype != wanted and _alike(dtype, wanted):
-                frame = frame.with_columns(frame[name].cast(wanted))
-        except pl.exceptions.InvalidOperationError:
-            raise DataError(f"{where}: column {name!r} holds numbers that do not fit {_short(wanted)}") from None
-    _check_schema(frame.schema, where)
-    return frame
-
-
 def _alike(dtype: pl.DataType, wanted: pl.DataType) -> bool:
     """Whether a column of ``dtype`` says what one of ``wanted`` would: a column without any value does, too."""
     if isinstance(dtype, pl.Null):
@@ -275,7 +249,3 @@ def _alike(dtype: pl.DataType, wanted: pl.DataType) -> bool:
     if wanted.is_float():
         return dtype.is_numeric()
     return wanted.is_integer() and dtype.is_integer()
-
-
-def _short(dtype: pl.DataType) -> str:
-    return "Enum" if isinstance(dtype, pl.Enum) else str(dtype)

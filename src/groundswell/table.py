@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from groundswell._version import __version__
 from groundswell.errors import DataError, UsageError
+from groundswell.schema import Schema
 from groundswell.whole_file import appearing, faults_of
 
 Floats = NDArray[np.float64]
@@ -44,7 +45,8 @@ OPTIONAL = {
     "model": pl.String(),
     "failed": pl.Boolean(),
 }
-COLUMNS: dict[str, pl.DataType] = {**REQUIRED, **OPTIONAL}
+_SCHEMA = Schema("a workload's", REQUIRED, OPTIONAL)
+COLUMNS = _SCHEMA.columns
 """Every column a workload can have, and its type; the categories of ``client`` are the clients' names."""
 
 _NOT_NEGATIVE = ("arrival_s", "input_tokens", "output_tokens", "reason_tokens", "think_s", *ITEM_COLUMNS)
@@ -64,7 +66,7 @@ class Workload:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_schema(self.frame.schema, "workload")
+        _SCHEMA.check(self.frame.schema, "workload")
 
     def __len__(self) -> int:
         return self.frame.height
@@ -149,7 +151,7 @@ class Workload:
             frame = pl.read_parquet(path).rechunk()
         except (pl.exceptions.PolarsError, OSError) as fault:
             raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(fault).split())}") from None
-        return cls(_converted(frame, str(path)), parquet_noted(path)).checked(str(path))
+        return cls(_SCHEMA.converted(frame, str(path), _alike), parquet_noted(path)).checked(str(path))
 
     def write(self, path: str | Path) -> None:
         """Write a Parquet file that :meth:`read` gives back. It appears when it is whole."""
@@ -234,33 +236,9 @@ def _names_of(clients: pl.Enum) -> tuple[str, ...]:
     return tuple(clients.categories)
 
 
-def _check_schema(schema: Mapping[str, pl.DataType], where: str) -> None:
-    for name in REQUIRED:
-        if name not in schema:
-            raise DataError(f"{where}: column {name!r} is missing; it has {', '.join(schema) or 'no columns'}")
-    for name, dtype in schema.items():
-        if name not in COLUMNS:
-            raise DataError(f"{where}: column {name!r} is none of a workload's: {', '.join(COLUMNS)}")
-        wanted = COLUMNS[name]
-        if dtype != wanted and not (isinstance(wanted, pl.Enum) and isinstance(dtype, pl.Enum)):
-            raise DataError(f"{where}: column {name!r} is {dtype}, not {_short(wanted)}")
-
-
-def _converted(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    """``frame`` with whole numbers of the right width and clients as an Enum; columns that are unknown are left out."""
-    frame = frame.select(name for name in COLUMNS if name in frame.columns)
-    for name, dtype in frame.schema.items():
-        wanted = COLUMNS[name]
-        try:
-            if isinstance(wanted, pl.Enum) and isinstance(dtype, (pl.String, pl.Categorical)):
-                text = frame[name].cast(pl.String)
-                frame = frame.with_columns(text.cast(pl.Enum(text.drop_nulls().unique(maintain_order=True))))
-            elif _whole(wanted) and _whole(dtype):
-                frame = frame.with_columns(frame[name].cast(wanted))
-        except pl.exceptions.InvalidOperationError:
-            raise DataError(f"{where}: column {name!r} holds numbers that do not fit {_short(wanted)}") from None
-    _check_schema(frame.schema, where)
-    return frame
+def _alike(dtype: pl.DataType, wanted: pl.DataType) -> bool:
+    """Whether both are whole numbers, or lists of such, of whatever width."""
+    return _whole(wanted) and _whole(dtype)
 
 
 def _whole(dtype: pl.DataType) -> bool:
@@ -269,7 +247,3 @@ def _whole(dtype: pl.DataType) -> bool:
 
 def _first(mask: pl.Series) -> int:
     return int(mask.fill_null(False).arg_max() or 0)
-
-
-def _short(dtype: pl.DataType) -> str:
-    return "Enum" if isinstance(dtype, pl.Enum) else str(dtype)
