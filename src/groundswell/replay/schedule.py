@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from groundswell.errors import UsageError
 from groundswell.replay._columns import SENT, Columns, Lists, talks
 from groundswell.replay._turns import Open, last_of
+from groundswell.replay.prompts import mixed
 from groundswell.replay.source import Source
 from groundswell.replay.wire import ALONE, Batch, Ints, batch_of
 
@@ -117,15 +118,7 @@ class Schedule:
 
 def worker_of(row: Ints, talk: Ints, workers: int) -> Ints:
     """Who sends each request: by a hash of its conversation's number, or of those by turns that belong to none."""
-    return np.where(talk == ALONE, row % workers, (_mixed(talk) % np.uint64(workers)).astype(np.int64))
-
-
-def _mixed(number: Ints) -> NDArray[np.uint64]:
-    """The finalizer of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators")."""
-    word = number.astype(np.uint64)
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
+    return np.where(talk == ALONE, row % workers, (mixed(talk.astype(np.uint64)) % np.uint64(workers)).astype(np.int64))
 
 
 def _marked(ends: NDArray[np.uint8] | None, row: Ints) -> NDArray[np.bool_]:
