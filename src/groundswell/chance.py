@@ -24,6 +24,11 @@ def compiled(function: Any) -> Any:
     return njit(function, cache=True, nogil=True, error_model="numpy")
 
 
+def kernel(function: Any) -> Any:
+    """As :func:`compiled`, for functions that make no arrays: nobody counts who refers to those that they are given."""
+    return njit(function, cache=True, nogil=True, error_model="numpy", _nrt=False)
+
+
 def stream_key(seed: int, *names: object) -> int:
     """The key of the stream that belongs to ``seed`` and ``names``; different names give unrelated streams.
 

@@ -13,30 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from groundswell.chance import compiled
+from groundswell.chance import kernel
 from groundswell.simulate.state import NOBODY
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-@compiled
+@kernel
 def blocks_of(settings: Any, tokens: Any) -> Any:
     """How many blocks so many tokens fill, the last perhaps in part."""
     return (tokens + settings.block_tokens - 1) // settings.block_tokens
 
 
-@compiled
+@kernel
 def room(a: Any) -> Any:
     """How many blocks can be had on an instance."""
     return a.free + a.kept
 
 
-@compiled
+@kernel
 def _home(w: Any, key: Any) -> Any:
     return np.int64((np.uint64(key) * _GOLDEN) >> np.uint64(20)) & (w.slot.shape[1] - 1)
 
 
-@compiled
+@kernel
 def _place(w: Any, i: Any, key: Any) -> Any:
     """Where ``key`` is in the table, or would be."""
     mask = w.slot.shape[1] - 1
@@ -46,7 +46,7 @@ def _place(w: Any, i: Any, key: Any) -> Any:
     return place
 
 
-@compiled
+@kernel
 def _forget(w: Any, i: Any, key: Any) -> None:
     """Take ``key`` out of the table; those behind it move up (Knuth, TAOCP 3, 6.4, algorithm R)."""
     mask = w.slot.shape[1] - 1
@@ -64,7 +64,7 @@ def _forget(w: Any, i: Any, key: Any) -> None:
             hole = at
 
 
-@compiled
+@kernel
 def _append(w: Any, i: Any, node: Any) -> None:
     a, new = w.at[i], w.nodes[i, node]
     new.ahead = a.last_kept
@@ -77,7 +77,7 @@ def _append(w: Any, i: Any, node: Any) -> None:
     a.kept += new.size
 
 
-@compiled
+@kernel
 def _remove(w: Any, i: Any, node: Any) -> None:
     a, old = w.at[i], w.nodes[i, node]
     if old.ahead == NOBODY:
@@ -91,7 +91,7 @@ def _remove(w: Any, i: Any, node: Any) -> None:
     a.kept -= old.size
 
 
-@compiled
+@kernel
 def _new(w: Any, i: Any, key: Any, size: Any) -> Any:
     a = w.at[i]
     a.spares -= 1
@@ -103,7 +103,7 @@ def _new(w: Any, i: Any, key: Any, size: Any) -> Any:
     return node
 
 
-@compiled
+@kernel
 def _drop(w: Any, i: Any, node: Any) -> None:
     a = w.at[i]
     w.nodes[i, node].id = NOBODY
@@ -111,7 +111,7 @@ def _drop(w: Any, i: Any, node: Any) -> None:
     a.spares += 1
 
 
-@compiled
+@kernel
 def _evict(w: Any, i: Any, wanted: Any) -> None:
     """Have ``wanted`` blocks free, from the front of the row; there must be as many."""
     a = w.at[i]
@@ -133,7 +133,7 @@ def _evict(w: Any, i: Any, wanted: Any) -> None:
             _drop(w, i, node)
 
 
-@compiled
+@kernel
 def find(w: Any, settings: Any, i: Any, r: Any) -> Any:
     """(how many of the request's first named blocks are there, how many of them nobody holds). One token at least is
     always computed."""
@@ -152,7 +152,7 @@ def find(w: Any, settings: Any, i: Any, r: Any) -> Any:
     return found, unused
 
 
-@compiled
+@kernel
 def hold(w: Any, i: Any, r: Any, found: Any) -> None:
     """Request ``r`` holds the first ``found`` of its named blocks, which are there."""
     q = w.requests[r]
@@ -164,7 +164,7 @@ def hold(w: Any, i: Any, r: Any, found: Any) -> None:
     q.named = found
 
 
-@compiled
+@kernel
 def take(w: Any, i: Any, count: Any) -> None:
     """Take ``count`` blocks; there must be as many."""
     a = w.at[i]
@@ -173,7 +173,7 @@ def take(w: Any, i: Any, count: Any) -> None:
     a.free -= count
 
 
-@compiled
+@kernel
 def name(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
     """What of the request's named blocks is full with its first ``tokens`` can be found from here on.
 
@@ -193,7 +193,7 @@ def name(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
         q.named += 1
 
 
-@compiled
+@kernel
 def give_back(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
     """All blocks of ``r``, which hold ``tokens``, go to the end of the row: first those without a name, then the last
     of the prompt, its first one last."""

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from groundswell.chance import compiled
+from groundswell.chance import kernel
 from groundswell.simulate.events import expect, woken
 from groundswell.simulate.serving import AGAIN, fail
 from groundswell.simulate.state import LOST, NOBODY
 from groundswell.simulate.waiting import take_next
 
 
-@compiled
+@kernel
 def crash(w: Any, i: Any, now_s: Any) -> None:
     """Instance ``i`` loses its memory and all requests that run, wait or were about to leave at ``now_s``."""
     a, load = w.at[i], w.load[i]
@@ -46,7 +46,7 @@ def crash(w: Any, i: Any, now_s: Any) -> None:
     woken(w, i)
 
 
-@compiled
+@kernel
 def _forget_all(w: Any, i: Any) -> None:
     a = w.at[i]
     a.free = a.blocks
@@ -59,7 +59,7 @@ def _forget_all(w: Any, i: Any) -> None:
     a.spares = w.spare.shape[1] if w.spare.shape[1] > 1 else 0
 
 
-@compiled
+@kernel
 def _lose(w: Any, r: Any, now_s: Any) -> None:
     """Request ``r`` begins anew, or fails if it has been sent too often."""
     q, f = w.requests[r], w.fleet[0]

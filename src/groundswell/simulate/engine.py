@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from groundswell.chance import compiled
+from groundswell.chance import kernel
 from groundswell.simulate.blocks import blocks_of, find, give_back, hold, name, room, take
 from groundswell.simulate.state import NOBODY
 from groundswell.simulate.ticks import (
@@ -37,7 +37,7 @@ from groundswell.simulate.ticks import (
 from groundswell.simulate.waiting import enqueue, take_next
 
 
-@compiled
+@kernel
 def step_s(settings: Any, tokens: Any, decoding: Any, context: Any, prefill: Any) -> Any:
     """How long a step takes: of so many tokens, so many of them replies', with contexts of so many tokens together,
     and Σ chunk · (what was there + chunk / 2) over the chunks of prompts."""
@@ -52,7 +52,7 @@ def step_s(settings: Any, tokens: Any, decoding: Any, context: Any, prefill: Any
     )
 
 
-@compiled
+@kernel
 def arrive(w: Any, i: Any, r: Any, now_s: Any) -> Any:
     """Request ``r`` comes to instance ``i``; whether it can ever be served there."""
     a, q = w.at[i], w.requests[r]
@@ -70,7 +70,7 @@ def arrive(w: Any, i: Any, r: Any, now_s: Any) -> Any:
     return True
 
 
-@compiled
+@kernel
 def settle(w: Any, i: Any) -> None:
     """The time has come that instance ``i`` was to wake: what was planned is done, and who has all tokens leaves."""
     a = w.at[i]
@@ -80,7 +80,7 @@ def settle(w: Any, i: Any) -> None:
         _let_go(w, settings, i)
 
 
-@compiled
+@kernel
 def begin(w: Any, i: Any) -> None:
     """Whoever runs or waits on instance ``i`` goes on: steps are planned, or one is done."""
     a = w.at[i]
@@ -99,7 +99,7 @@ def begin(w: Any, i: Any) -> None:
         a.wake_s = a.clock_s
 
 
-@compiled
+@kernel
 def _alike(w: Any, settings: Any, i: Any) -> Any:
     """How many steps differ only in the length of contexts; 0 where the next one is no such."""
     a = w.at[i]
@@ -112,7 +112,7 @@ def _alike(w: Any, settings: Any, i: Any) -> Any:
     return ticks_within(w, settings, i, most, there)
 
 
-@compiled
+@kernel
 def _may_admit(w: Any, settings: Any, i: Any) -> Any:
     """Whether steps in which all that run get one token may admit somebody, before one of these ends.
 
@@ -126,7 +126,7 @@ def _may_admit(w: Any, settings: Any, i: Any) -> Any:
     return unused > 0 or need + settings.watermark <= room(a)
 
 
-@compiled
+@kernel
 def _wanted(w: Any, settings: Any, i: Any, r: Any, most: Any) -> Any:
     """What it takes to admit ``r`` and to compute at most ``most`` tokens: (named blocks found, blocks of these that
     nobody holds, tokens that are there, new blocks)."""
@@ -138,7 +138,7 @@ def _wanted(w: Any, settings: Any, i: Any, r: Any, most: Any) -> Any:
     return found, unused * settings.name_blocks, computed, need
 
 
-@compiled
+@kernel
 def _cut(w: Any, i: Any, now_s: Any) -> None:
     """Of the planned steps, those that had begun before ``now_s`` are done."""
     a = w.at[i]
@@ -157,7 +157,7 @@ def _cut(w: Any, i: Any, now_s: Any) -> None:
         a.wake_s = a.clock_s
 
 
-@compiled
+@kernel
 def _do(w: Any, settings: Any, i: Any, steps: Any) -> None:
     """The first ``steps`` of the planned steps."""
     a = w.at[i]
@@ -174,7 +174,7 @@ def _do(w: Any, settings: Any, i: Any, steps: Any) -> None:
     note_peak(w, i, first_s + slope_s * (steps - 1))
 
 
-@compiled
+@kernel
 def _step(w: Any, settings: Any, i: Any) -> None:
     """One step in which prompts are read, or for which there is too little memory."""
     a = w.at[i]
@@ -208,7 +208,7 @@ def _step(w: Any, settings: Any, i: Any) -> None:
         newest = after
 
 
-@compiled
+@kernel
 def _serve_decoding(w: Any, settings: Any, i: Any) -> Any:
     """Those that decode get blocks for one more token, in order; whether anybody had to go for that."""
     a = w.at[i]
@@ -228,7 +228,7 @@ def _serve_decoding(w: Any, settings: Any, i: Any) -> Any:
     return True
 
 
-@compiled
+@kernel
 def _serve_partial(w: Any, settings: Any, i: Any) -> Any:
     """Whoever's prompt is being read gets what is left of the budget; whether it had to go instead."""
     a = w.at[i]
@@ -246,7 +246,7 @@ def _serve_partial(w: Any, settings: Any, i: Any) -> Any:
     return False
 
 
-@compiled
+@kernel
 def _compute(w: Any, settings: Any, i: Any, r: Any, new: Any) -> None:
     """Request ``r`` computes ``new`` tokens in this step, in blocks that are taken."""
     a, q = w.at[i], w.requests[r]
@@ -261,7 +261,7 @@ def _compute(w: Any, settings: Any, i: Any, r: Any, new: Any) -> None:
         a.step_prefill += new * (q.computed + 0.5 * new)
 
 
-@compiled
+@kernel
 def _preempt_last(w: Any, settings: Any, i: Any) -> Any:
     """The last that was admitted gives back its memory and waits in front of all others; who that is."""
     a = w.at[i]
@@ -282,7 +282,7 @@ def _preempt_last(w: Any, settings: Any, i: Any) -> Any:
     return r
 
 
-@compiled
+@kernel
 def _unlink(w: Any, i: Any, r: Any) -> None:
     """Request ``r`` runs no more."""
     a, q = w.at[i], w.requests[r]
@@ -299,7 +299,7 @@ def _unlink(w: Any, i: Any, r: Any) -> None:
     a.active -= 1
 
 
-@compiled
+@kernel
 def _admit(w: Any, settings: Any, i: Any) -> None:
     """Those that wait are admitted in the policy's order, until one cannot be."""
     a = w.at[i]
@@ -330,7 +330,7 @@ def _admit(w: Any, settings: Any, i: Any) -> None:
         _compute(w, settings, i, r, min(q.prompt + q.made - computed, settings.most_tokens - a.step_tokens))
 
 
-@compiled
+@kernel
 def _read(w: Any, settings: Any, i: Any, r: Any) -> None:
     """What ``r`` was given in this step is computed; with the last of its prompt comes a token."""
     a, q = w.at[i], w.requests[r]
@@ -356,7 +356,7 @@ def _read(w: Any, settings: Any, i: Any, r: Any) -> None:
         join(w, settings, i, r)
 
 
-@compiled
+@kernel
 def _let_go(w: Any, settings: Any, i: Any) -> None:
     """Those that decode and have all their tokens leave, in order of admission."""
     a = w.at[i]
@@ -364,7 +364,7 @@ def _let_go(w: Any, settings: Any, i: Any) -> None:
         _end(w, settings, i, leave_first(w, settings, i))
 
 
-@compiled
+@kernel
 def _end(w: Any, settings: Any, i: Any, r: Any) -> None:
     """Request ``r`` leaves: it stands with those that left with this step."""
     a, q = w.at[i], w.requests[r]

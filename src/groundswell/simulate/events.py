@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundswell.chance import compiled
+from groundswell.chance import kernel
 
 
-@compiled
+@kernel
 def woken(w: Any, i: Any) -> None:
     """The time at which instance ``i`` wakes has changed: play its matches of the tournament again."""
     half = w.tree.shape[0] // 2
@@ -18,13 +18,13 @@ def woken(w: Any, i: Any) -> None:
         place //= 2
 
 
-@compiled
+@kernel
 def _sooner(w: Any, a: Any, b: Any) -> Any:
     x, y = w.coming[a], w.coming[b]
     return x.at_s < y.at_s or (x.at_s == y.at_s and x.order < y.order)
 
 
-@compiled
+@kernel
 def _swap(w: Any, a: Any, b: Any) -> None:
     x, y = w.coming[a], w.coming[b]
     at_s, order, who, why = x.at_s, x.order, x.who, x.why
@@ -38,7 +38,7 @@ def _swap(w: Any, a: Any, b: Any) -> None:
     y.why = why
 
 
-@compiled
+@kernel
 def expect(w: Any, r: Any, at_s: Any, why: Any) -> None:
     """Request ``r`` comes at ``at_s``, behind those that come at the same time."""
     f = w.fleet[0]
@@ -55,7 +55,7 @@ def expect(w: Any, r: Any, at_s: Any, why: Any) -> None:
         place = (place - 1) // 2
 
 
-@compiled
+@kernel
 def take_coming(w: Any) -> Any:
     """(who comes first, why); it is expected no more."""
     f = w.fleet[0]

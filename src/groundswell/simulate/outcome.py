@@ -64,7 +64,7 @@ def results_of(world: World, workload: Workload, run: dict[str, Any], series: Se
         "output_tokens": pl.Series(np.where(failed | late, 0, q["output"])).cast(pl.Int32),
         "cached_tokens": q["cached"].copy(),
         "preempted": q["preempted"].copy(),
-        "instance": pl.Series(q["instance"].copy()).replace({-1: None}),
+        "instance": pl.Series(q["instance"].astype(np.int32)).replace({-1: None}),
         "longest_gap_s": pl.Series(q["longest_gap_s"].astype(np.float32)),
     }
     for name in ("conversation", "turn", "model"):

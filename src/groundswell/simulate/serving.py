@@ -11,47 +11,64 @@ from typing import Any
 
 import numpy as np
 
-from groundswell.chance import compiled
+from groundswell.chance import kernel
 from groundswell.routing import choose
 from groundswell.simulate.engine import arrive, begin, settle
 from groundswell.simulate.events import expect, take_coming, woken
 from groundswell.simulate.state import NOBODY, TOO_LONG
 
-DUE, STAGED, AGAIN, MOVED = range(4)
-"""Why a request comes: it is due, a stage before an engine is done, it is sent anew, or its keys and values have
-arrived."""
+DUE, STAGED, AGAIN = range(3)
+"""Why a request comes: it is due, a stage before an engine is done, or it goes to an engine, anew or with keys and
+values that another has made."""
 
 
-@compiled
+@kernel
 def serve(w: Any, router: Any, until_s: Any) -> None:
     """Everything that happens before ``until_s``."""
+    r = _until_routed(w, until_s)
+    while r != NOBODY:
+        f, q = w.fleet[0], w.requests[r]
+        if q.handed > 0:
+            i = choose(router, w, r, f.front, np.int64(w.at.shape[0]))
+        else:
+            i = choose(router, w, r, np.int64(0), f.front)
+        if i == NOBODY:  # nothing is up; that changes between calls only
+            expect(w, r, until_s, AGAIN)
+        else:
+            _send(w, r, i, f.now_s)
+        r = _until_routed(w, until_s)
+
+
+@kernel
+def _until_routed(w: Any, until_s: Any) -> Any:
+    """Everything that happens before the next request is to be routed; which that is, or NOBODY before ``until_s``."""
     f = w.fleet[0]
-    f.until_s = until_s
     while True:
         while f.next < w.requests.shape[0] and w.requests[f.next].waits:
             f.next += 1
         due_s = w.requests[f.next].arrival_s if f.next < w.requests.shape[0] else np.inf
         come_s = w.coming[0].at_s if f.coming > 0 else np.inf
-        i = w.tree[1]
-        wake_s = w.at[i].wake_s
+        wake_s = w.at[w.tree[1]].wake_s
         now_s = min(due_s, come_s, wake_s)
         if not now_s < until_s:
-            return
+            return NOBODY
         f.now_s = now_s
         if now_s >= f.refresh_s and f.view_s > 0.0:
             _look(w)
             f.refresh_s = (np.floor(now_s / f.view_s) + 1.0) * f.view_s
+        if due_s > now_s and come_s > now_s:
+            _wake(w, w.tree[1], now_s)
+            continue
         if due_s == now_s:
+            r, why = f.next, np.int64(DUE)
             f.next += 1
-            _come(w, router, f.next - 1, DUE, now_s)
-        elif come_s == now_s:
-            r, why = take_coming(w)
-            _come(w, router, r, why, now_s)
         else:
-            _wake(w, i, now_s)
+            r, why = take_coming(w)
+        if _comes(w, r, why, now_s):
+            return r
 
 
-@compiled
+@kernel
 def _look(w: Any) -> None:
     for i in range(w.load.shape[0]):
         seen, load = w.seen[i], w.load[i]
@@ -60,29 +77,22 @@ def _look(w: Any) -> None:
         seen.tokens = load.tokens
 
 
-@compiled
-def _come(w: Any, router: Any, r: Any, why: Any, now_s: Any) -> None:
+@kernel
+def _comes(w: Any, r: Any, why: Any, now_s: Any) -> Any:
+    """Request ``r`` comes; whether it is to be routed now, or has to go through a stage before."""
     q = w.requests[r]
     if why == DUE:
         q.arrival_s = now_s
     elif why == STAGED:
         w.stage_done_s[r, q.stage] = now_s
         q.stage += 1
-    if why != MOVED and q.stage < w.stages.shape[0]:
+    if q.stage < w.stages.shape[0]:
         expect(w, r, _stage_ends_s(w, r, now_s), STAGED)
-        return
-    f = w.fleet[0]
-    if why == MOVED:
-        i = choose(router, w, r, f.front, np.int64(w.at.shape[0]))
-    else:
-        i = choose(router, w, r, np.int64(0), f.front)
-    if i == NOBODY:  # nothing is up; that changes between calls of serve only
-        expect(w, r, f.until_s, MOVED if why == MOVED else AGAIN)
-        return
-    _send(w, r, i, now_s)
+        return False
+    return True
 
 
-@compiled
+@kernel
 def _stage_ends_s(w: Any, r: Any, now_s: Any) -> Any:
     """When the stage that ``r`` comes to is done with it: it takes the place that is free first."""
     stage = w.requests[r].stage
@@ -98,8 +108,9 @@ def _stage_ends_s(w: Any, r: Any, now_s: Any) -> Any:
     return w.stage_free_s[place]
 
 
-@compiled
+@kernel
 def _send(w: Any, r: Any, i: Any, now_s: Any) -> None:
+    """Request ``r`` goes to instance ``i``."""
     q, load = w.requests[r], w.load[i]
     q.instance = i
     if not arrive(w, i, r, now_s):
@@ -112,7 +123,7 @@ def _send(w: Any, r: Any, i: Any, now_s: Any) -> None:
     woken(w, i)
 
 
-@compiled
+@kernel
 def _wake(w: Any, i: Any, now_s: Any) -> None:
     a, load = w.at[i], w.load[i]
     settle(w, i)
@@ -131,7 +142,7 @@ def _wake(w: Any, i: Any, now_s: Any) -> None:
             q.goal = q.output
             q.handed = q.prompt
             q.done_s = np.nan
-            expect(w, r, now_s + f.transfer_s + f.transfer_token_s * q.prompt, MOVED)
+            expect(w, r, now_s + f.transfer_s + f.transfer_token_s * q.prompt, AGAIN)
         elif q.next_turn != NOBODY:
             expect(w, q.next_turn, now_s + w.requests[q.next_turn].think_s, DUE)
         r = after
@@ -139,7 +150,7 @@ def _wake(w: Any, i: Any, now_s: Any) -> None:
     woken(w, i)
 
 
-@compiled
+@kernel
 def fail(w: Any, r: Any, why: Any) -> None:
     """Request ``r`` fails, and with it the later turns of its conversation, which would wait for its reply."""
     at_s = w.fleet[0].now_s

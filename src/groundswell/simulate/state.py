@@ -46,15 +46,15 @@ REQUEST = np.dtype(
         ("cached", "i4"),  # prompt tokens that were found in memory when it was first admitted
         ("preempted", "i4"),
         ("priority", "i4"),
-        ("ahead", "i4"),  # who runs and was admitted before it
-        ("behind", "i4"),  # who stands behind it, in whatever row it stands
-        ("child", "i4"),  # in the heap of those that wait
-        ("instance", "i4"),
-        ("next_turn", "i4"),
+        ("ahead", "i8"),  # who runs and was admitted before it
+        ("behind", "i8"),  # who stands behind it, in whatever row it stands
+        ("child", "i8"),  # in the heap of those that wait
+        ("instance", "i8"),
+        ("next_turn", "i8"),
         ("client", "i4"),
         ("size_bytes", "i4"),  # of its prompt, as a router sees it
         ("tries", "i4"),
-        ("stage", "i4"),  # how many of the stages before an engine are behind it
+        ("stage", "i8"),  # how many of the stages before an engine are behind it
         ("error", "i4"),
         ("waits", "?"),  # it is a later turn, and comes when the one before has ended
     ],
@@ -91,16 +91,16 @@ INSTANCE = np.dtype(
         ("step_tokens", "i8"),
         ("step_decodes", "i8"),
         ("step_context", "i8"),
-        ("pool", "i4"),
-        ("partial", "i4"),  # whose prompt is being read, in pieces
-        ("first", "i4"),  # those that run, in order of admission
-        ("last", "i4"),
-        ("head", "i4"),  # those that wait: a row, or a heap with this root
-        ("tail", "i4"),
-        ("ended", "i4"),  # those that left with the newest step, in order
-        ("ended_last", "i4"),
-        ("first_kept", "i4"),  # the row of what is kept, longest unused first
-        ("last_kept", "i4"),
+        ("pool", "i8"),
+        ("partial", "i8"),  # whose prompt is being read, in pieces
+        ("first", "i8"),  # those that run, in order of admission
+        ("last", "i8"),
+        ("head", "i8"),  # those that wait: a row, or a heap with this root
+        ("tail", "i8"),
+        ("ended", "i8"),  # those that left with the newest step, in order
+        ("ended_last", "i8"),
+        ("first_kept", "i8"),  # the row of what is kept, longest unused first
+        ("last_kept", "i8"),
         ("running", "?"),  # it is paid for: it takes requests, will do so, or still has some
     ],
     align=True,
@@ -134,11 +134,11 @@ END = np.dtype([("tick", "i8"), ("order", "i8"), ("who", "i8")])
 PEAK = np.dtype([("tick", "i8"), ("gap_s", "f8")])
 """The longest step from a tick on."""
 
-NODE = np.dtype([("id", "i8"), ("size", "i4"), ("users", "i4"), ("ahead", "i4"), ("behind", "i4")])
+NODE = np.dtype([("id", "i8"), ("size", "i8"), ("users", "i8"), ("ahead", "i8"), ("behind", "i8")])
 """A named block, or blocks without a name that were given back together: how many blocks, how many requests hold it,
 and who is next to it in the row of those that nobody holds."""
 
-COMING = np.dtype([("at_s", "f8"), ("order", "i8"), ("who", "i4"), ("why", "i4")])
+COMING = np.dtype([("at_s", "f8"), ("order", "i8"), ("who", "i8"), ("why", "i8")])
 """Who comes when, other than at a recorded arrival, as a heap."""
 
 LOAD = np.dtype([("requests", "i8"), ("prefill_tokens", "i8"), ("tokens", "i8"), ("up", "?")], align=True)
@@ -184,7 +184,7 @@ class World(NamedTuple):
     """[I, most running] of END."""
     peaks: Records
     """[I, 2 · most running + 2] of PEAK."""
-    phases: NDArray[np.int32]
+    phases: Ints
     """[I, block tokens]: how many of those that decode need a new block at ticks of this remainder."""
     gaps: Ints
     """[stretches, buckets]: gaps between tokens, by when they ended."""
@@ -192,11 +192,11 @@ class World(NamedTuple):
     """[1]: how long a stretch is."""
     ids: Ints
     """The ids of all prompts' named blocks, one after the other."""
-    slot: NDArray[np.int32]
+    slot: Ints
     """[I, H]: the node of an id, at a place that its hash says; NOBODY where there is none."""
     nodes: Records
     """[I, M] of NODE."""
-    spare: NDArray[np.int32]
+    spare: Ints
     """[I, M]: nodes that are not in use, as a stack."""
     tree: NDArray[np.int64]
     """Which instance wakes first, as a tournament."""

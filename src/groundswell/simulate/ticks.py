@@ -11,35 +11,35 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from groundswell.chance import compiled
+from groundswell.chance import kernel
 from groundswell.gap_buckets import LEAST_GAP_S, PER_DOUBLING
 
 
-@compiled
+@kernel
 def _bucket(w: Any, gap_s: Any) -> Any:
     if gap_s <= LEAST_GAP_S:
         return 0
     return min(int(math.log2(gap_s / LEAST_GAP_S) * PER_DOUBLING) + 1, w.gaps.shape[1] - 1)
 
 
-@compiled
+@kernel
 def _stretch(w: Any, at_s: Any) -> Any:
     return min(int(at_s / w.stretch_s[0]), w.gaps.shape[0] - 1)
 
 
-@compiled
+@kernel
 def count_gap(w: Any, at_s: Any, gap_s: Any, count: Any) -> None:
     """Count ``count`` gaps of ``gap_s`` between tokens, which ended at ``at_s``."""
     w.gaps[_stretch(w, at_s), _bucket(w, gap_s)] += count
 
 
-@compiled
+@kernel
 def time_of(first_s: Any, slope_s: Any, steps: Any) -> Any:
     """How long so many steps take, of which each takes ``slope_s`` more than the one before."""
     return steps * first_s + slope_s * (0.5 * steps * (steps - 1))
 
 
-@compiled
+@kernel
 def count_gaps(w: Any, begin_s: Any, first_s: Any, slope_s: Any, steps: Any, count: Any) -> None:
     """Count ``count`` gaps for each of ``steps`` steps that begin at ``begin_s``; many at once where they fall into one
     bucket and one stretch."""
@@ -59,13 +59,13 @@ def count_gaps(w: Any, begin_s: Any, first_s: Any, slope_s: Any, steps: Any, cou
         j = low
 
 
-@compiled
+@kernel
 def _earlier(w: Any, i: Any, a: Any, b: Any) -> Any:
     x, y = w.ends[i, a], w.ends[i, b]
     return x.tick < y.tick or (x.tick == y.tick and x.order < y.order)
 
 
-@compiled
+@kernel
 def _swap(w: Any, i: Any, a: Any, b: Any) -> None:
     x, y = w.ends[i, a], w.ends[i, b]
     tick, order, who = x.tick, x.order, x.who
@@ -77,14 +77,14 @@ def _swap(w: Any, i: Any, a: Any, b: Any) -> None:
     y.who = who
 
 
-@compiled
+@kernel
 def _up(w: Any, i: Any, place: Any) -> None:
     while place > 0 and _earlier(w, i, place, (place - 1) // 2):
         _swap(w, i, place, (place - 1) // 2)
         place = (place - 1) // 2
 
 
-@compiled
+@kernel
 def _down(w: Any, i: Any, place: Any, size: Any) -> None:
     while 2 * place + 1 < size:
         child = 2 * place + 1
@@ -96,12 +96,12 @@ def _down(w: Any, i: Any, place: Any, size: Any) -> None:
         place = child
 
 
-@compiled
+@kernel
 def _slot(q: Any, settings: Any) -> Any:
     return (q.joined + 1 - q.prompt) % settings.block_tokens
 
 
-@compiled
+@kernel
 def join(w: Any, settings: Any, i: Any, r: Any) -> None:
     """Request ``r`` has read its prompt, and decodes from now on."""
     a, q = w.at[i], w.requests[r]
@@ -118,7 +118,7 @@ def join(w: Any, settings: Any, i: Any, r: Any) -> None:
     a.decoding += 1
 
 
-@compiled
+@kernel
 def _leave(w: Any, settings: Any, i: Any, r: Any) -> None:
     """What is known of ``r`` as one of many becomes its own."""
     a, q = w.at[i], w.requests[r]
@@ -132,13 +132,13 @@ def _leave(w: Any, settings: Any, i: Any, r: Any) -> None:
         a.peaks = 0
 
 
-@compiled
+@kernel
 def end_of(w: Any, i: Any) -> Any:
     """The tick at which the first of those that decode has all its tokens."""
     return w.ends[i, 0].tick
 
 
-@compiled
+@kernel
 def leave_first(w: Any, settings: Any, i: Any) -> Any:
     """Whoever has all its tokens first decodes no more; who that is."""
     a = w.at[i]
@@ -149,7 +149,7 @@ def leave_first(w: Any, settings: Any, i: Any) -> Any:
     return r
 
 
-@compiled
+@kernel
 def leave_early(w: Any, settings: Any, i: Any, r: Any) -> None:
     """Request ``r`` decodes no more, though it has not all its tokens."""
     a = w.at[i]
@@ -164,7 +164,7 @@ def leave_early(w: Any, settings: Any, i: Any, r: Any) -> None:
     _leave(w, settings, i, r)
 
 
-@compiled
+@kernel
 def blocks_for(w: Any, settings: Any, i: Any, ticks: Any) -> Any:
     """How many blocks those that decode need for so many ticks."""
     a = w.at[i]
@@ -175,7 +175,7 @@ def blocks_for(w: Any, settings: Any, i: Any, ticks: Any) -> Any:
     return need
 
 
-@compiled
+@kernel
 def ticks_within(w: Any, settings: Any, i: Any, most: Any, blocks: Any) -> Any:
     """For how many ticks, at most ``most``, so many blocks are enough."""
     a = w.at[i]
@@ -191,7 +191,7 @@ def ticks_within(w: Any, settings: Any, i: Any, most: Any, blocks: Any) -> Any:
     return ticks
 
 
-@compiled
+@kernel
 def note_peak(w: Any, i: Any, gap_s: Any) -> None:
     """The steps up to the tick that is now took at most ``gap_s``."""
     a = w.at[i]
@@ -209,7 +209,7 @@ def note_peak(w: Any, i: Any, gap_s: Any) -> None:
     a.peaks = n + 1
 
 
-@compiled
+@kernel
 def _tidied(w: Any, i: Any) -> Any:
     """Of the peaks, those that are the longest for somebody who decodes are enough; how many these are."""
     a = w.at[i]
@@ -228,7 +228,7 @@ def _tidied(w: Any, i: Any) -> Any:
     return kept
 
 
-@compiled
+@kernel
 def _longest(w: Any, i: Any, since: Any) -> Any:
     """The longest step after tick ``since``; 0 if there was none."""
     low, high = 0, w.at[i].peaks

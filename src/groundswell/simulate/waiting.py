@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundswell.chance import compiled
+from groundswell.chance import kernel
 from groundswell.simulate.state import NOBODY
 
 POLICIES = ("fcfs", "shortest", "longest", "priority")
@@ -17,7 +17,7 @@ lowest; among equals the first of the workload."""
 _FCFS, _SHORTEST, _LONGEST, _PRIORITY = range(4)
 
 
-@compiled
+@kernel
 def _before(w: Any, policy: Any, a: Any, b: Any) -> Any:
     """Whether ``a`` is to be admitted before ``b``."""
     qa, qb = w.requests[a], w.requests[b]
@@ -31,7 +31,7 @@ def _before(w: Any, policy: Any, a: Any, b: Any) -> Any:
     return (size_a > size_b) == (policy == _LONGEST)
 
 
-@compiled
+@kernel
 def _joined(w: Any, policy: Any, a: Any, b: Any) -> Any:
     """The root of two heaps put together."""
     if a == NOBODY:
@@ -45,7 +45,7 @@ def _joined(w: Any, policy: Any, a: Any, b: Any) -> Any:
     return a
 
 
-@compiled
+@kernel
 def _without_root(w: Any, policy: Any, root: Any) -> Any:
     """The heap of all but its root: its children joined in pairs, and the pairs from the last to the first."""
     pairs = NOBODY
@@ -72,7 +72,7 @@ def _without_root(w: Any, policy: Any, root: Any) -> Any:
     return whole
 
 
-@compiled
+@kernel
 def enqueue(w: Any, i: Any, r: Any, in_front: Any) -> None:
     """Request ``r`` waits on instance ``i``: behind all others, or in front of them, where the policy is first come,
     first served."""
@@ -95,7 +95,7 @@ def enqueue(w: Any, i: Any, r: Any, in_front: Any) -> None:
     a.waiting_tokens += q.prompt
 
 
-@compiled
+@kernel
 def take_next(w: Any, i: Any) -> Any:
     """Who is next waits no more; who that is. It is ``head``, as long as nobody comes."""
     a = w.at[i]

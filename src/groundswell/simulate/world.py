@@ -96,18 +96,18 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
     general["most_tries"] = fleet.most_tries
     general["transfer_s"], general["transfer_token_s"] = fleet.transfer.request_s, fleet.transfer.token_s
     span_s = float(asked.arrival_s[-1])
-    spare = np.tile(np.arange(nodes, dtype=np.int32), (count, 1))
+    spare = np.tile(np.arange(nodes), (count, 1))
     return World(
         requests=requests,
         at=at,
         pools=pools,
         ends=np.zeros((count, running), END),
         peaks=np.zeros((count, 2 * running + 2), PEAK),
-        phases=np.zeros((count, fleet.pools[0].engine.block_tokens), np.int32),
+        phases=np.zeros((count, fleet.pools[0].engine.block_tokens), np.int64),
         gaps=np.zeros((_STRETCHES, GAP_BUCKETS), np.int64),
         stretch_s=np.array([max(1.05 * span_s / _STRETCHES, 1e-3)]),
         ids=asked.ids,
-        slot=np.full((count, slots), NOBODY, np.int32),
+        slot=np.full((count, slots), NOBODY, np.int64),
         nodes=np.zeros((count, nodes), NODE),
         spare=spare,
         tree=tree,
