@@ -26,7 +26,8 @@ def compiled(function: Any) -> Any:
 
 def kernel(function: Any) -> Any:
     """As :func:`compiled`, for functions that make no arrays: nobody counts who refers to those that they are given."""
-    return njit(function, cache=True, nogil=True, error_model="numpy", _nrt=False)
+    options: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+    return njit(function, **options)
 
 
 def stream_key(seed: int, *names: object) -> int:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.errors import DataError, UsageError
-from groundswell.prefix import flat, ids_of
 from groundswell.routing import Served
-from groundswell.service import TPOT_S, TTFT_S
+from groundswell.simulate.named import Names
 from groundswell.simulate.parts import Fleet
 from groundswell.simulate.state import (
     COMING,
@@ -31,7 +29,8 @@ from groundswell.simulate.state import (
     World,
     requests_of,
 )
-from groundswell.table import BLOCK_SIZE_KEY, ITEM_COLUMNS, Workload
+from groundswell.simulate.turns import Turns
+from groundswell.table import ITEM_COLUMNS, Workload
 
 BYTES_PER_TOKEN = 4.0
 """How long a token's text is on average; each client's own figure varies around it (:func:`_sizes`)."""
@@ -40,19 +39,21 @@ _STRETCHES = 128
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What a workload asks, as records, and the ids of its named blocks."""
+    """What a workload asks, [N] each."""
 
-    requests: Records
-    ids: Ints
-    block_tokens: int | None
-    """Of a named block; None where there are none."""
+    arrival_s: Floats
+    """As recorded."""
+    prompt: Ints
+    """Tokens of text, images, audio and video."""
+    output: Ints
+    client: NDArray[np.uint32]
     items: Ints
-    """[N] images, audio clips and videos of each request,"""
+    """Images, audio clips and videos,"""
     item_tokens: Ints
     """and how many tokens these are."""
+    names: Names
+    turns: Turns
     clients: tuple[str, ...]
-    arrival_s: Floats
-    """[N], as recorded."""
 
     @classmethod
     def of(cls, workload: Workload, turns: str = "closed") -> Asked:
@@ -62,23 +63,28 @@ class Asked:
             raise DataError("the workload is empty: there is nothing to simulate")
         items, item_tokens = _items(workload)
         prompt = np.maximum(workload.input_tokens + item_tokens, 1)
-        requests = requests_of(workload.arrival_s, prompt, np.maximum(workload.output_tokens, 1))
-        requests["client"] = workload.client_code
-        ids, block_tokens = _names(workload, requests)
-        if "conversation" in workload.frame.columns:
-            _link_turns(workload, requests, ids, block_tokens, turns == "closed")
-        return cls(requests, ids, block_tokens, items, item_tokens, workload.clients, workload.arrival_s)
+        output = np.maximum(workload.output_tokens, 1)
+        links = Turns.of(workload)
+        names = Names.of(workload, prompt).extended(links, prompt + output - 1)
+        code, clients = workload.client_code, workload.clients
+        links = links if turns == "closed" else Turns.none()
+        return cls(workload.arrival_s, prompt, output, code, items, item_tokens, names, links, clients)
 
-    def fresh(self) -> Records:
+    def requests(self) -> Records:
         """The requests, not begun."""
-        return self.requests.copy()
+        made = requests_of(self.arrival_s, self.prompt, self.output)
+        made["client"] = self.client
+        made["names"], made["names_from"] = self.names.count, self.names.begin
+        made["next_turn"][self.turns.now] = self.turns.later
+        made["think_s"][self.turns.later], made["waits"][self.turns.later] = self.turns.think_s, True
+        return made
 
 
 def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
     """A fleet on which nothing runs yet, and requests that have not come."""
     pools, at, slots, nodes = _instances(asked, fleet)
     count, running = at.size, max(pool.engine.most_running for pool in fleet.pools)
-    requests = asked.fresh()
+    requests = asked.requests()
     front = sum(pool.instances for pool in fleet.pools if pool.role != "decode")
     if front < count:
         requests["goal"] = 1
@@ -106,7 +112,7 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
         phases=np.zeros((count, fleet.pools[0].engine.block_tokens), np.int64),
         gaps=np.zeros((_STRETCHES, GAP_BUCKETS), np.int64),
         stretch_s=np.array([max(1.05 * span_s / _STRETCHES, 1e-3)]),
-        ids=asked.ids,
+        ids=asked.names.ids,
         slot=np.full((count, slots), NOBODY, np.int64),
         nodes=np.zeros((count, nodes), NODE),
         spare=spare,
@@ -133,13 +139,13 @@ def served_of(asked: Asked, fleet: Fleet, seed: int) -> Served:
 def _instances(asked: Asked, fleet: Fleet) -> tuple[Records, Records, int, int]:
     """(pools, instances, places of the table of names, nodes)."""
     block_tokens = fleet.pools[0].engine.block_tokens
-    named = asked.block_tokens or block_tokens
+    named = asked.names.block_tokens or block_tokens
     if named % block_tokens:
         raise UsageError(
             f"the workload names blocks of {named} tokens, and the engine's have {block_tokens}: the one must be a "
             f"multiple of the other"
         )
-    caching = [pool.engine.caching and asked.ids.size > 0 for pool in fleet.pools]
+    caching = [pool.engine.caching and asked.names.ids.size > 0 for pool in fleet.pools]
     pools = np.array([pool.engine.record(named // block_tokens) for pool in fleet.pools], POOL)
     pools["caching"] = caching
     at = np.zeros(fleet.instances, INSTANCE)
@@ -166,56 +172,6 @@ def _items(workload: Workload) -> tuple[Ints, Ints]:
             count += column.list.len().fill_null(0).to_numpy().astype(np.int64)
             tokens += column.list.sum().fill_null(0).to_numpy().astype(np.int64)
     return count, tokens
-
-
-def _names(workload: Workload, requests: Records) -> tuple[Ints, int | None]:
-    """The ids of all named blocks, which the requests are told where to find; and how many tokens one is."""
-    frame = workload.frame
-    if "prefix_runs" in frame.columns:
-        count, ids = ids_of(frame["prefix_runs"])
-    elif "prefix_blocks" in frame.columns:
-        count, ids = flat(frame["prefix_blocks"])
-    else:
-        return np.empty(0, np.int64), None
-    block_tokens = workload.metadata.get(BLOCK_SIZE_KEY)
-    if not isinstance(block_tokens, int):
-        raise DataError(f"the workload has prefix blocks, but its metadata does not say {BLOCK_SIZE_KEY}")
-    requests["names_from"] = np.cumsum(count) - count
-    requests["names"] = np.minimum(count, requests["prompt"] // block_tokens)
-    return np.ascontiguousarray(ids, np.int64), block_tokens
-
-
-def _link_turns(workload: Workload, requests: Records, ids: Ints, block_tokens: int | None, closed: bool) -> None:
-    """Each request is told the next turn of its conversation. What that turn's prompt has of this one's reply gives
-    names to this one's last blocks, as an engine keeps replies too."""
-    talk = workload.frame["conversation"].fill_null(-1).to_numpy()
-    rows = np.argsort(talk, kind="stable")
-    rows = rows[talk[rows] >= 0]
-    follows = np.flatnonzero(talk[rows][1:] == talk[rows][:-1]) + 1
-    now, later = rows[follows - 1], rows[follows]
-    if block_tokens is not None and ids.size:
-        _extend_names(requests, ids, block_tokens, now, later)
-    if not closed:
-        return
-    rest_s = workload.arrival_s[later] - workload.arrival_s[now]
-    rest_s = np.maximum(rest_s - TTFT_S - TPOT_S * workload.output_tokens[now], 0.0)
-    if "think_s" in workload.frame.columns:
-        told = workload.frame["think_s"].fill_null(np.nan).to_numpy()[later]
-        rest_s = np.where(np.isnan(told), rest_s, told)
-    requests["next_turn"][now] = later
-    requests["think_s"][later], requests["waits"][later] = rest_s, True
-
-
-def _extend_names(requests: Records, ids: Ints, block_tokens: int, now: NDArray[Any], later: NDArray[Any]) -> None:
-    count, begin = requests["names"][now].astype(np.int64), requests["names_from"][now]
-    more, begin_later = requests["names"][later].astype(np.int64), requests["names_from"][later]
-    # Equal ids are equal tokens behind equal tokens, so the last one tells whether all are.
-    same = (count > 0) & (more > count)
-    last = np.where(same, count - 1, 0)
-    same &= ids[np.where(same, begin_later + last, 0)] == ids[np.where(same, begin + last, 0)]
-    full = (requests["prompt"][now].astype(np.int64) + requests["output"][now] - 1) // block_tokens
-    requests["names_from"][now] = np.where(same, begin_later, begin)
-    requests["names"][now] = np.where(same, np.maximum(np.minimum(more, full), count), count)
 
 
 @dataclass(frozen=True, eq=False)
