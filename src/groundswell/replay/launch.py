@@ -37,8 +37,6 @@ from groundswell.replay.wire import Setup
 from groundswell.replay.words import Words
 from groundswell.units import show_duration
 
-__all__ = ["Learned", "Options", "Outcome", "key_of", "learn", "replay", "workers_for"]
-
 REQUESTS_PER_WORKER, EVENTS_PER_WORKER = 3000, 40_000
 """A second, at the peak: what one worker is given, and no more workers are started than there are cores."""
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.replay import clock
-from groundswell.replay.launch import Options, replay, workers_for
+from groundswell.replay.launch import replay, workers_for
+from groundswell.replay.options import Options
 from groundswell.replay.plan import Plan, survey
 from groundswell.replay.source import held
 from groundswell.results import Gaps, Results
