@@ -9,12 +9,14 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from groundswell.errors import GroundswellError, OutputError
 from groundswell.replay.asked_to_stop import AskedToStop
@@ -25,7 +27,6 @@ from groundswell.replay.learned import Learned, learn
 from groundswell.replay.limits import left_out
 from groundswell.replay.options import Options, key_of
 from groundswell.replay.plan import Plan
-from groundswell.replay.probe import Probed
 from groundswell.replay.records import Journals
 from groundswell.replay.run import LEAD_S, TALK_LEAD_S, Ended, Run
 from groundswell.replay.schedule import Schedule
@@ -34,7 +35,6 @@ from groundswell.replay.source import Source
 from groundswell.replay.transport import tls_context
 from groundswell.replay.view import View
 from groundswell.replay.wire import Setup
-from groundswell.replay.words import Words
 from groundswell.units import show_duration
 
 REQUESTS_PER_WORKER, EVENTS_PER_WORKER = 3000, 40_000
@@ -76,28 +76,57 @@ def replay(
     if begin_of(plan):
         say(f"the first request arrives after {show_duration(plan.first_s)}: the run begins with it")
     learned = learned or learn(plan, options, say)
-    words, probed = learned.words, learned.probed
-    for text in left_out(source, plan, probed.context_tokens):
+    for text in left_out(source, plan, learned.probed.context_tokens):
         say(text)
-    asked = _asked(plan, options, words, probed)
-    server = {name: getattr(probed, name) for name in ("server", "version", "context_tokens")}
+    job = _Job(source, plan, options, learned, output, folder)
     with AskedToStop() as stop, folder:
         cut_s, done = 0.0, np.empty(0, np.int64)
         if resume:
-            cut_s, done = folder.again(asked), Journals(folder.path).ended_rows()
+            cut_s, done = folder.again(job.asked), Journals(folder.path).ended_rows()
         else:
-            folder.begin(asked)
+            folder.begin(job.asked)
         try:
-            ended, scraper = _go(source, plan, options, folder, words, probed, cut_s, done, stop)
+            ended, scraper = _go(job, cut_s, done, stop)
             _check_something_came(folder, ended)
         except (GroundswellError, KeyboardInterrupt):
             if not folder.has_records:
                 folder.remove()  # nothing was sent: there is nothing to go on with
             raise
-        outcome = _settled(source, plan, options, folder, output, asked, server, ended, scraper)
+        outcome = _settled(job, ended, scraper)
         if stop.times and not ended.interrupted:  # while the results were written
             raise KeyboardInterrupt
     return outcome
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What is sent, how, with what was learned of the server, and where it is written down."""
+
+    source: Source
+    plan: Plan
+    options: Options
+    learned: Learned
+    output: Path
+    folder: Folder
+
+    @cached_property
+    def asked(self) -> dict[str, Any]:
+        """What decides what is sent; a run that is resumed must have the same."""
+        plan, options = self.plan, self.options
+        return {
+            "url": options.url,
+            "target": options.target,
+            "model": self.learned.probed.model,
+            "seed": options.seed,
+            "turns": options.turns,
+            "answers": options.answers,
+            "forced": options.forced,
+            "extra": hashlib.sha256(json.dumps(options.extra, sort_keys=True).encode()).hexdigest()[:16],
+            "requests": plan.requests,
+            "span_s": plan.last_s - begin_of(plan),
+            "workload": plan.digest,
+            "words": hashlib.sha256(self.learned.words.table).hexdigest()[:16],
+        }
 
 
 def _check_something_came(folder: Folder, ended: Ended) -> None:
@@ -108,48 +137,22 @@ def _check_something_came(folder: Folder, ended: Ended) -> None:
             raise KeyboardInterrupt
 
 
-def _asked(plan: Plan, options: Options, words: Words, probed: Probed) -> dict[str, Any]:
-    """What decides what is sent; a run that is resumed must have the same."""
-    return {
-        "url": options.url,
-        "target": options.target,
-        "model": probed.model,
-        "seed": options.seed,
-        "turns": options.turns,
-        "answers": options.answers,
-        "forced": options.forced,
-        "extra": hashlib.sha256(json.dumps(options.extra, sort_keys=True).encode()).hexdigest()[:16],
-        "requests": plan.requests,
-        "span_s": plan.last_s - begin_of(plan),
-        "workload": plan.digest,
-        "words": hashlib.sha256(words.table).hexdigest()[:16],
-    }
-
-
-def _go(
-    source: Source,
-    plan: Plan,
-    options: Options,
-    folder: Folder,
-    words: Words,
-    probed: Probed,
-    cut_s: float,
-    done: Any,
-    stop: AskedToStop,
-) -> tuple[Ended, Scraper | None]:
+def _go(job: _Job, cut_s: float, done: NDArray[np.int64], stop: AskedToStop) -> tuple[Ended, Scraper | None]:
+    """Send what is not ``done``, from ``cut_s`` on."""
+    plan, options = job.plan, job.options
     count = options.workers or workers_for(plan)
     skip = np.zeros(plan.requests, np.bool_)
     skip[done] = True
-    schedule = Schedule(source, count, options.turns, skip=skip)
-    setups = _setups(plan, options, folder, words, probed, count, cut_s)
+    schedule = Schedule(job.source, count, options.turns, skip=skip)
+    setups = _setups(job, count, cut_s)
     scraper = _scraper(options)
-    view = View(plan, scraper, title=f"{source.name} to {options.url}", done=done.size)
+    view = View(plan, scraper, title=f"{job.source.name} to {options.url}", done=done.size)
     talks = options.turns == "closed" and plan.conversations > 0
     if scraper is not None:
         scraper.start()
     try:
         lead_s = TALK_LEAD_S if talks else LEAD_S
-        run = Run(schedule, setups, folder, view, scraper, lead_s, stop, begin_of(plan), cut_s)
+        run = Run(schedule, setups, job.folder, view, scraper, lead_s, stop, begin_of(plan), cut_s)
         return run.go(), scraper
     finally:
         if scraper is not None and stop.times < 2:  # a server that stands still would be waited for
@@ -170,14 +173,13 @@ def workers_for(plan: Plan) -> int:
     return max(min(int(np.ceil(wanted)), os.cpu_count() or 1), 1)
 
 
-def _setups(
-    plan: Plan, options: Options, folder: Folder, words: Words, probed: Probed, count: int, cut_s: float
-) -> list[Setup]:
-    first = folder.next_worker()
+def _setups(job: _Job, count: int, cut_s: float) -> list[Setup]:
+    plan, options, words, probed = job.plan, job.options, job.learned.words, job.learned.probed
+    first = job.folder.next_worker()
     return [
         Setup(
             worker=first + i,
-            journal=str(folder.path),
+            journal=str(job.folder.path),
             url=options.url,
             target=options.target,
             model=probed.model,
@@ -215,46 +217,27 @@ def _scraper(options: Options) -> Scraper | None:
     return Scraper(options.url, [*options.headers, *authorization], context)
 
 
-def _settled(
-    source: Source,
-    plan: Plan,
-    options: Options,
-    folder: Folder,
-    output: Path,
-    asked: dict[str, Any],
-    server: dict[str, Any],
-    ended: Ended,
-    scraper: Scraper | None,
-) -> Outcome:
+def _settled(job: _Job, ended: Ended, scraper: Scraper | None) -> Outcome:
     """The results of what was written down; the folder goes when nothing is left to do."""
+    folder, output = job.folder, job.output
     whole = not (ended.interrupted or ended.failures)
     if not whole:
         with suppress(OutputError):  # the journals say nearly the same
-            folder.note(asked, ended.cut_s)
+            folder.note(job.asked, ended.cut_s)
     journals = Journals(folder.path)
-    metadata = {
-        "run": {
-            **asked,
-            **server,
-            "quick_ack": options.quick_ack,
-            "started_unix_s": ended.started_unix_s,
-            "end_s": ended.end_s,
-            "cut_s": ended.cut_s,
-            "interrupted": ended.interrupted,
-            "remaining": 0 if whole else plan.requests - journals.ended_rows().size,
-            "workers_lost": ended.lost,
-            "digest": digest_of(journals) if whole else None,
-        },
-        "gaps": journals.gaps(),
-    }
+    remaining = 0 if whole else job.plan.requests - journals.ended_rows().size
+    digest = digest_of(journals) if whole else None
+    metadata = {"run": _said_of(job, ended, remaining, digest), "gaps": journals.gaps()}
     if scraper is not None:
         metadata |= {"series": scraper.series(), "totals": scraper.totals()}
     # What has no record is still to be sent where the run was broken off, but for that which a dead worker had.
     missing = Missing(
-        "worker lost" if ended.lost else "unsent", inf if whole else ended.cut_s if ended.lost else -inf, begin_of(plan)
+        "worker lost" if ended.lost else "unsent",
+        inf if whole else ended.cut_s if ended.lost else -inf,
+        begin_of(job.plan),
     )
     try:
-        write_results(journals, source.named(), output, metadata, missing, options.event_times)
+        write_results(journals, job.source.named(), output, metadata, missing, job.options.event_times)
     except OutputError as fault:
         why = f"the run was broken off: {ended.failures[0]}" if ended.failures else str(fault)
         raise OutputError(f"{why}; what was recorded is in {folder.path}, and --resume goes on from there") from None
@@ -265,4 +248,23 @@ def _settled(
         )
     if whole:
         folder.remove()
-    return Outcome(output, ended, int(metadata["run"]["remaining"]), None if whole else folder.path)
+    return Outcome(output, ended, remaining, None if whole else folder.path)
+
+
+def _said_of(job: _Job, ended: Ended, remaining: int, digest: str | None) -> dict[str, Any]:
+    """What the results say was run, and how it ended."""
+    probed = job.learned.probed
+    return {
+        **job.asked,
+        "server": probed.server,
+        "version": probed.version,
+        "context_tokens": probed.context_tokens,
+        "quick_ack": job.options.quick_ack,
+        "started_unix_s": ended.started_unix_s,
+        "end_s": ended.end_s,
+        "cut_s": ended.cut_s,
+        "interrupted": ended.interrupted,
+        "remaining": remaining,
+        "workers_lost": ended.lost,
+        "digest": digest,
+    }
