@@ -6,17 +6,19 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
+
+Returned = TypeVar("Returned")
 
 
-def with_options(**defaults: Any) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def with_options(**defaults: Any) -> Callable[[Callable[..., Returned]], Callable[..., Returned]]:
     """Make of each parameter of a verb whose type is a dataclass an option for each of its fields; ``defaults`` are
     the verb's own for some of them.
 
     The fields' types are those that typer takes for parameters, with ``Annotated`` saying what help tells.
     """
 
-    def of(verb: Callable[..., int]) -> Callable[..., int]:
+    def of(verb: Callable[..., Returned]) -> Callable[..., Returned]:
         signature = inspect.signature(verb, eval_str=True)
         groups: dict[str, Any] = {
             name: parameter.annotation
@@ -25,7 +27,7 @@ def with_options(**defaults: Any) -> Callable[[Callable[..., int]], Callable[...
         }
 
         @wraps(verb)
-        def called(**given: Any) -> int:
+        def called(**given: Any) -> Returned:
             for place, group in groups.items():
                 given[place] = group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
             return verb(**given)

@@ -1,20 +1,25 @@
-"""The options of verbs that read a workload as often as they need it."""
+"""The options of verbs that read a trace, once or as often as they need it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from groundswell.cli import _options as take
+from groundswell.cli._traces import say_reading, through
+from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
+    from groundswell.formats.reading import Trace
     from groundswell.replay.source import Source
+    from groundswell.table import Workload
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a workload is read (:func:`groundswell.cli._groups.with_options`)."""
+    """How a trace is read (:func:`groundswell.cli._groups.with_options`)."""
 
     from_: take.From = None
     columns: take.Map = None
@@ -24,17 +29,43 @@ class Reading:
     bad_rows: take.BadRows = "stop"
     dequantise: take.Dequantise = False
 
-    def opened(self, path: Path) -> Source:
-        """The workload in a file, and what a person should know of it on stderr."""
-        from groundswell.cli._traces import opened_source
+    def trace(self, path: Path) -> Trace:
+        """The trace in a file."""
+        from groundswell.formats.reading import read
 
-        return opened_source(
-            path,
-            self.from_,
-            self.columns,
-            self.time_unit,
-            self.block_tokens,
-            self.client_by,
-            self.bad_rows,
-            self.dequantise,
-        )
+        return read(path, self.from_, **self._how())
+
+    def opened(self, path: Path) -> Source:
+        """The workload in a file, to be read as often as it is needed; what a person should know of it on stderr."""
+        from groundswell.replay.source import opened
+
+        def gone_through(trace: Trace, work: Callable[[Iterator[Workload]], Any]) -> Any:
+            return through(trace, f"reading {path.name}", work)
+
+        source = opened(path, self.from_, through=gone_through, **self._how())
+        if source.trace is not None:
+            say_reading(source.trace)
+        return source
+
+    def _how(self) -> dict[str, Any]:
+        """What reading takes, beside the format."""
+        return {
+            "columns": _mapping(self.columns or ()),
+            "time_unit": self.time_unit,
+            "block_tokens": self.block_tokens,
+            "client_by": self.client_by,
+            "bad_rows": self.bad_rows,
+            "dequantise": self.dequantise,
+        }
+
+
+def _mapping(texts: Sequence[str]) -> dict[str, str] | None:
+    columns: dict[str, str] = {}
+    for text in texts:
+        ours, equals, theirs = (piece.strip() for piece in text.partition("="))
+        if not (ours and equals and theirs):
+            raise UsageError(f"--map {text}: say OURS=THEIRS, such as arrival=TIMESTAMP")
+        if ours in columns:
+            raise UsageError(f"--map {text}: {ours} is given twice")
+        columns[ours] = theirs
+    return columns or None

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from groundswell.cli import _options as take
-from groundswell.cli._traces import open_trace, say_reading, through
+from groundswell.cli._groups import with_options
+from groundswell.cli._reading import Reading
+from groundswell.cli._traces import say_reading, through
 
 if TYPE_CHECKING:
     from groundswell.characterize.engine import Characterization
@@ -19,7 +21,9 @@ WIDTHS = (80, 130)
 """Of the text: at least, however narrow the terminal is, and at most."""
 
 
+@with_options()
 def characterize(
+    *,
     trace_file: take.TraceFile,
     window: Annotated[
         str, typer.Option(metavar="TIME", help="Within such a stretch arrivals count as steady.")
@@ -30,13 +34,7 @@ def characterize(
     figures: take.FiguresFolder = None,
     seed: take.Seed = 0,
     workers: take.Workers = None,
-    from_: take.From = None,
-    columns: take.Map = None,
-    time_unit: take.TimeUnit = None,
-    block_tokens: take.TableBlockTokens = None,
-    client_by: take.ClientBy = None,
-    bad_rows: take.BadRows = "stop",
-    dequantise: take.Dequantise = False,
+    reading: Reading,
 ) -> None:
     """Say what is in a trace, and which of the papers' findings it shows."""
     from groundswell.characterize.as_json import as_json
@@ -52,7 +50,7 @@ def characterize(
         check_place(html)
     if figures is not None:
         check_folder(figures)
-    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
+    trace = reading.trace(trace_file)
     whole = through(
         trace, "characterizing", lambda blocks: characterized(blocks, setting, workers, metadata=trace.metadata)
     )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from groundswell.cli import _options as take
-from groundswell.cli._traces import open_trace, say_reading, through
+from groundswell.cli._reading import Reading
+from groundswell.cli._traces import say_reading, through
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ def compare(
     if len(set(names)) < len(names):
         raise UsageError(f"{max(names, key=names.count)}: is given twice")
     # All are opened before the first is read, so that a wrong name shows itself at once.
-    against = open_trace(reference, from_, columns, time_unit, None, bad_rows, dequantise, block_tokens)
-    others = [open_trace(path, bad_rows=bad_rows, dequantise=dequantise) for path in candidates]
+    reading = Reading(from_, columns, time_unit, block_tokens, None, bad_rows, dequantise)
+    against = reading.trace(reference)
+    others = [Reading(bad_rows=bad_rows, dequantise=dequantise).trace(path) for path in candidates]
     profile = _profile(against, reference)
     found = profile.finds_conversations
     profiles = [_profile(trace, path, find=found) for trace, path in zip(others, candidates, strict=True)]

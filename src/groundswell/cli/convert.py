@@ -14,8 +14,10 @@ import typer
 
 from groundswell.cli import _options as take
 from groundswell.cli._files import with_turns, write_workload
+from groundswell.cli._groups import with_options
+from groundswell.cli._reading import Reading
 from groundswell.cli._stop import StoppedError, stopped_between
-from groundswell.cli._traces import open_trace, say_reading
+from groundswell.cli._traces import say_reading
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,18 +26,14 @@ if TYPE_CHECKING:
 Out = Annotated[Path, typer.Argument(metavar="OUT", show_default=False, help="The file to write.")]
 
 
+@with_options()
 def convert(
+    *,
     trace_file: take.TraceFile,
     output: Out,
-    from_: take.From = None,
     to: take.To = None,
     turns: take.Turns = None,
-    columns: take.Map = None,
-    time_unit: take.TimeUnit = None,
-    block_tokens: take.TableBlockTokens = None,
-    client_by: take.ClientBy = None,
-    bad_rows: take.BadRows = "stop",
-    dequantise: take.Dequantise = False,
+    reading: Reading,
 ) -> None:
     """Convert a trace from one format into another.
 
@@ -50,7 +48,7 @@ def convert(
     check_place(output)
     to = with_turns(output, to, turns)
     formats.FORMATS.build(formats.format_of(output, to))
-    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
+    trace = reading.trace(trace_file)
     if output.is_file() and output.samefile(trace_file):
         raise UsageError(f"{output}: is what this command reads; write to another file")
     command = shlex.join(["groundswell", "convert", trace_file.name, output.name])

@@ -9,7 +9,9 @@ import typer
 
 from groundswell.cli import _options as take
 from groundswell.cli._files import write_pool_and_say
-from groundswell.cli._traces import open_trace, say_reading, through
+from groundswell.cli._groups import with_options
+from groundswell.cli._reading import Reading
+from groundswell.cli._traces import say_reading, through
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ Align = Annotated[
 ]
 
 
+@with_options()
 def fit(
+    *,
     trace_file: take.TraceFile,
     output: take.Output,
     window: Window = "10m",
@@ -59,13 +63,7 @@ def fit(
     conversations: Conversations = "whole",
     names: Names = "number",
     align: Align = "clock",
-    from_: take.From = None,
-    columns: take.Map = None,
-    time_unit: take.TimeUnit = None,
-    block_tokens: take.TableBlockTokens = None,
-    client_by: take.ClientBy = None,
-    bad_rows: take.BadRows = "stop",
-    dequantise: take.Dequantise = False,
+    reading: Reading,
 ) -> None:
     """Fit a pool of clients to a trace; write a .pool file.
 
@@ -83,7 +81,7 @@ def fit(
     if output.suffix != ".pool":
         raise UsageError(f"{output}: a pool file's name ends in .pool")
     check_place(output)
-    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
+    trace = reading.trace(trace_file)
     fitted = through(trace, "fitting", lambda blocks: fit_pool(blocks, setting, metadata=trace.metadata))
     say_reading(trace)
     for remark in fitted.notes:

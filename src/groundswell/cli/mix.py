@@ -13,8 +13,9 @@ import typer
 
 from groundswell.cli import _options as take
 from groundswell.cli._files import with_turns, write_workload
+from groundswell.cli._reading import Reading
 from groundswell.cli._stop import StoppedError, stopped_between
-from groundswell.cli._traces import open_trace, say_reading
+from groundswell.cli._traces import say_reading
 from groundswell.cli.generate import DURATION_OF_A_LAW_S, Tally
 from groundswell.errors import UsageError
 
@@ -147,7 +148,7 @@ def _mix_traces(
 
     began_s = time.perf_counter()
     names = _names([path for path, _ in parts])
-    traces = [open_trace(Path(path)) for path, _ in parts]
+    traces = [Reading().trace(Path(path)) for path, _ in parts]
 
     def write(done: Sequence[Trace]) -> tuple[Mixture, Tally]:
         if len(done) < len(traces):

@@ -15,8 +15,10 @@ import typer
 import groundswell
 from groundswell.cli import _options as take
 from groundswell.cli._files import with_turns, write_workload
+from groundswell.cli._groups import with_options
+from groundswell.cli._reading import Reading
 from groundswell.cli._stop import StoppedError, stopped_between
-from groundswell.cli._traces import open_trace, say_reading
+from groundswell.cli._traces import say_reading
 from groundswell.cli.generate import Tally
 from groundswell.errors import UsageError
 from groundswell.family import part_names
@@ -77,7 +79,9 @@ As = Annotated[
 ]
 
 
+@with_options()
 def rescale(
+    *,
     context: typer.Context,
     trace_file: take.TraceFile,
     output: take.Output,
@@ -90,13 +94,7 @@ def rescale(
     seed: take.Seed = 0,
     as_: As = None,
     turns: take.Turns = None,
-    from_: take.From = None,
-    columns: take.Map = None,
-    time_unit: take.TimeUnit = None,
-    block_tokens: take.TableBlockTokens = None,
-    client_by: take.ClientBy = None,
-    bad_rows: take.BadRows = "stop",
-    dequantise: take.Dequantise = False,
+    reading: Reading,
 ) -> None:
     """Rescale a trace to another rate.
 
@@ -120,7 +118,7 @@ def rescale(
     check_place(output)
     as_ = with_turns(output, as_, turns)
     formats.FORMATS.build(formats.format_of(output, as_))
-    trace = open_trace(trace_file, from_, columns, time_unit, client_by, bad_rows, dequantise, block_tokens)
+    trace = reading.trace(trace_file)
     if output.is_file() and output.samefile(trace_file):
         raise UsageError(f"{output}: is what this command reads; write to another file")
     run = _Run(output, as_, part, target, selection, seed, {"command": _command(context), "method": method})
