@@ -29,6 +29,7 @@ def whole() -> Results:
         words=[None, "busy"],
         event_s=[[0.5, 0.75], None],
         sent_s=[0.001, 1.001],
+        stage_s=[[0.001, 0.0011], None],
         ready_s=[0.0012, np.nan],
         admitted_s=[0.0015, np.nan],
         head_s=[0.002, 1.25],

@@ -35,6 +35,7 @@ OPTIONAL: dict[str, pl.DataType] = {
     "turn": pl.Int16(),
     "model": pl.String(),
     "sent_s": pl.Float64(),
+    "stage_s": pl.List(pl.Float64()),
     "ready_s": pl.Float64(),
     "admitted_s": pl.Float64(),
     "head_s": pl.Float64(),
@@ -79,7 +80,8 @@ class Results:
     ``made_tokens`` that of the prompt as it was made; ``prompt_tokens``, ``output_tokens``, ``reason_tokens`` and
     ``cached_tokens`` are the server's counts. ``events`` that carried content came at ``event_s``, where that was kept.
     A simulated run tells when a request came to its engine (``ready_s``), when it was first scheduled (``admitted_s``),
-    on which ``instance``, and how often it was ``preempted``.
+    on which ``instance``, and how often it was ``preempted``; and when it was through each of the stages before an
+    engine (``stage_s``), which ``run`` names under ``stages``.
 
     The constructor checks that the columns are there and of the right types; :meth:`checked` looks at the values too.
     ``metadata`` is what JSON holds: ``run`` (what was run), ``gaps`` (see :class:`Gaps`), ``series`` and ``totals`` of

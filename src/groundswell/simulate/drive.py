@@ -66,7 +66,7 @@ class Drive:
         def look(at_s: float) -> None:
             self.series.add(self.world, at_s)
             self._progress(int(self.world.fleet["next"][0]))
-            self._at(at_s + every_s, look)
+            self._at(at_s + self.series.stride * every_s, look)
 
         return look
 

@@ -41,6 +41,7 @@ def simulate(
         "span_s": float(asked.arrival_s[-1]),
         "end_s": float(np.nanmax(world.requests["done_s"], initial=0.0)),
         "instance_s": float(world.at["up_s"].sum()),
+        "stages": [stage.name for stage in fleet.stages],
         "busy_share": float(world.at["busy_s"].sum() / max(world.at["clock_s"].max(), 1e-9) / fleet.instances),
     }
     return results_of(world, workload, run, drive.series)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -117,6 +118,11 @@ class Stage:
     token_s: float = 0.0
     parallel: int = 1
 
+    def __post_init__(self) -> None:
+        for name in ("request_s", "item_s", "token_s", "parallel"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise UsageError(f"stage {self.name!r}: {name} must be 0 or more, not {getattr(self, name)}")
+
 
 @dataclass(frozen=True)
 class Transfer:
@@ -133,6 +139,13 @@ class Outage:
     at_s: float
     instance: int
     down_s: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.at_s < np.inf and 0 < self.down_s < np.inf):
+            raise UsageError(
+                f"an outage begins at a time of 0 or more and lasts for more than 0, not at {self.at_s:g} s for "
+                f"{self.down_s:g} s"
+            )
 
 
 @dataclass(frozen=True)
@@ -174,8 +187,21 @@ class Fleet:
             )
         if len({pool.engine.block_tokens for pool in self.pools}) > 1:
             raise UsageError("the engines of a fleet must have blocks of the same number of tokens")
+        _check_outages(self.outages, self.instances)
 
     @property
     def instances(self) -> int:
         """Over all pools."""
         return sum(pool.instances for pool in self.pools)
+
+
+def _check_outages(outages: Sequence[Outage], instances: int) -> None:
+    """Raises UsageError for an outage of an instance that is not there, or that fails while it is down."""
+    ends_s: dict[int, float] = {}
+    for outage in sorted(outages, key=lambda outage: outage.at_s):
+        i = outage.instance
+        if not 0 <= i < instances:
+            raise UsageError(f"there is no instance {i} that could fail: the {instances} are counted from 0")
+        if outage.at_s < ends_s.get(i, 0.0):
+            raise UsageError(f"instance {i} fails at {outage.at_s:g} s, while it is down until {ends_s[i]:g} s")
+        ends_s[i] = outage.at_s + outage.down_s
