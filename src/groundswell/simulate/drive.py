@@ -19,14 +19,25 @@ _POINTS = 256
 """Of the series over time, while requests come."""
 
 Act = Callable[[float], None]
+Stop = Callable[[World, float], bool]
+"""Whether nothing more need be known of a fleet, given how it is at a time."""
 
 
 class Drive:
     """Serves everything that a world holds. Between two moments at which something is done to the fleet, or looked at,
     compiled code goes on alone."""
 
-    def __init__(self, world: World, fleet: Fleet, router: Any, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        fleet: Fleet,
+        router: Any,
+        progress: Callable[[int], None],
+        stop_when: Stop = lambda world, at_s: False,
+    ) -> None:
         self.world, self.fleet, self.series = world, fleet, Series()
+        self.stopped_s: float | None = None
+        self._stop_when = stop_when
         self._router, self._progress = router, progress
         self._moments: list[tuple[float, int, Act]] = []
         self._made = 0
@@ -42,8 +53,8 @@ class Drive:
             self._begin_scaling(fleet.scaling)
 
     def run(self) -> None:
-        """Until all requests have ended."""
-        while not self._over():
+        """Until all requests have ended, or a look at the fleet says that it may stop."""
+        while self.stopped_s is None and not self._over():
             at_s, _, act = heappop(self._moments)
             serve(self.world, self._router, at_s)
             act(at_s)
@@ -66,6 +77,8 @@ class Drive:
         def look(at_s: float) -> None:
             self.series.add(self.world, at_s)
             self._progress(int(self.world.fleet["next"][0]))
+            if self._stop_when(self.world, at_s):
+                self.stopped_s = at_s
             self._at(at_s + self.series.stride * every_s, look)
 
         return look

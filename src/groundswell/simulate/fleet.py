@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from groundswell.results import Results
-from groundswell.simulate.drive import Drive
+from groundswell.simulate.drive import Drive, Stop
 from groundswell.simulate.outcome import results_of
 from groundswell.simulate.parts import Fleet
 from groundswell.simulate.world import Asked, served_of, world_of
@@ -21,6 +21,7 @@ def simulate(
     seed: int = 0,
     turns: Literal["closed", "open"] = "closed",
     progress: Callable[[int], None] = lambda done: None,
+    stop_when: Stop = lambda world, at_s: False,
 ) -> Results:
     """What comes of ``workload`` on ``fleet``, until everything has ended; the same for the same seed.
 
@@ -28,10 +29,13 @@ def simulate(
     ``admitted_s`` when it first ran, ``instance`` where, ``preempted`` how often it had to begin anew. Requests for
     which no engine has memory are rows with the error "too long". ``progress`` is told how many recorded arrivals have
     come. Memory: some 200 bytes a request.
+
+    ``stop_when`` is asked some 250 times while requests come, and as often later on: where it says so, nothing further
+    is simulated, ``stopped_s`` in the run's metadata says when, and what has not ended is "unfinished".
     """
     asked = Asked.of(workload, turns)
     world = world_of(asked, fleet, seed)
-    drive = Drive(world, fleet, fleet.router.state(served_of(asked, fleet, seed)), progress)
+    drive = Drive(world, fleet, fleet.router.state(served_of(asked, fleet, seed)), progress, stop_when)
     drive.run()
     run: dict[str, Any] = {
         "simulated": True,
@@ -44,4 +48,6 @@ def simulate(
         "stages": [stage.name for stage in fleet.stages],
         "busy_share": float(world.at["busy_s"].sum() / max(world.at["clock_s"].max(), 1e-9) / fleet.instances),
     }
+    if drive.stopped_s is not None:
+        run["stopped_s"] = drive.stopped_s
     return results_of(world, workload, run, drive.series)
