@@ -65,7 +65,7 @@ def arrive(w: Any, i: Any, r: Any, now_s: Any) -> Any:
         a.clock_s = now_s
         a.wake_s = now_s
     elif a.planned > 0:
-        _cut(w, i, now_s)
+        cut(w, i, now_s)
     enqueue(w, i, r, False)
     return True
 
@@ -139,7 +139,7 @@ def _wanted(w: Any, settings: Any, i: Any, r: Any, most: Any) -> Any:
 
 
 @kernel
-def _cut(w: Any, i: Any, now_s: Any) -> None:
+def cut(w: Any, i: Any, now_s: Any) -> None:
     """Of the planned steps, those that had begun before ``now_s`` are done."""
     a = w.at[i]
     low, high = 0, a.planned
@@ -272,7 +272,7 @@ def _preempt_last(w: Any, settings: Any, i: Any) -> Any:
     else:
         leave_early(w, settings, i, r)
         q.computed = q.prompt + q.made - 1
-    _unlink(w, i, r)
+    unlink(w, i, r)
     give_back(w, settings, i, r, np.int64(q.computed))
     q.computed = 0
     q.handed = 0
@@ -283,7 +283,7 @@ def _preempt_last(w: Any, settings: Any, i: Any) -> Any:
 
 
 @kernel
-def _unlink(w: Any, i: Any, r: Any) -> None:
+def unlink(w: Any, i: Any, r: Any) -> None:
     """Request ``r`` runs no more."""
     a, q = w.at[i], w.requests[r]
     if q.ahead == NOBODY:
@@ -368,7 +368,7 @@ def _let_go(w: Any, settings: Any, i: Any) -> None:
 def _end(w: Any, settings: Any, i: Any, r: Any) -> None:
     """Request ``r`` leaves: it stands with those that left with this step."""
     a, q = w.at[i], w.requests[r]
-    _unlink(w, i, r)
+    unlink(w, i, r)
     tokens = np.int64(q.prompt + q.made - 1)
     if settings.caching:
         name(w, settings, i, r, tokens)
