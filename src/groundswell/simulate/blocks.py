@@ -134,22 +134,39 @@ def _evict(w: Any, i: Any, wanted: Any) -> None:
 
 
 @kernel
+def _node(w: Any, i: Any, q: Any, b: Any) -> Any:
+    """The node of a request's named block number ``b``, or NOBODY."""
+    return w.slot[i, _place(w, i, w.ids[q.names_from + b])]
+
+
+@kernel
 def find(w: Any, settings: Any, i: Any, r: Any) -> Any:
     """(how many of the request's first named blocks are there, how many of them nobody holds). One token at least is
-    always computed."""
+    always computed.
+
+    Whoever holds a block holds those before it, and gives it back before them: where a block is, all before it are, and
+    are held by as many or more. So both numbers are found by halving.
+    """
     if not settings.caching:
         return 0, 0
     q = w.requests[r]
     tokens = settings.block_tokens * settings.name_blocks
-    most = min(np.int64(q.names), (q.prompt + q.made - 1) // tokens)
-    found, unused = 0, 0
-    while found < most:
-        node = w.slot[i, _place(w, i, w.ids[q.names_from + found])]
-        if node == NOBODY:
-            break
-        unused += w.nodes[i, node].users == 0
-        found += 1
-    return found, unused
+    low, high = np.int64(0), min(np.int64(q.names), (q.prompt + q.made - 1) // tokens)
+    while low < high:
+        middle = (low + high) // 2
+        if _node(w, i, q, middle) == NOBODY:
+            high = middle
+        else:
+            low = middle + 1
+    found = low
+    low = np.int64(0)
+    while low < high:
+        middle = (low + high) // 2
+        if w.nodes[i, _node(w, i, q, middle)].users == 0:
+            high = middle
+        else:
+            low = middle + 1
+    return found, found - low
 
 
 @kernel
@@ -157,7 +174,7 @@ def hold(w: Any, i: Any, r: Any, found: Any) -> None:
     """Request ``r`` holds the first ``found`` of its named blocks, which are there."""
     q = w.requests[r]
     for b in range(found):
-        node = w.slot[i, _place(w, i, w.ids[q.names_from + b])]
+        node = _node(w, i, q, b)
         if w.nodes[i, node].users == 0:
             _remove(w, i, node)
         w.nodes[i, node].users += 1
@@ -210,7 +227,7 @@ def give_back(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
         else:
             _append(w, i, _new(w, i, NOBODY, plain))
     for b in range(q.named - 1, -1, -1):
-        node = w.slot[i, _place(w, i, w.ids[q.names_from + b])]
+        node = _node(w, i, q, b)
         w.nodes[i, node].users -= 1
         if w.nodes[i, node].users == 0:
             _append(w, i, node)
