@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from groundswell.chance import stream_key, stream_keys, uniforms
 from groundswell.errors import DataError, UsageError
 from groundswell.routing import Served
 from groundswell.simulate.named import Names
@@ -34,6 +35,7 @@ from groundswell.table import ITEM_COLUMNS, Workload
 
 BYTES_PER_TOKEN = 4.0
 """How long a token's text is on average; each client's own figure varies around it (:func:`_sizes`)."""
+_CLIENTS_VARY, _REQUESTS_VARY = 0.25, 0.1
 _STRETCHES = 128
 
 
@@ -85,6 +87,7 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
     pools, at, slots, nodes = _instances(asked, fleet)
     count, running = at.size, max(pool.engine.most_running for pool in fleet.pools)
     requests = asked.requests()
+    requests["size_bytes"] = _sizes(asked, seed)
     front = sum(pool.instances for pool in fleet.pools if pool.role != "decode")
     if front < count:
         requests["goal"] = 1
@@ -96,7 +99,7 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
     load = np.zeros(count, LOAD)
     load["up"] = True
     stages = _Stages.of(asked, fleet)
-    others = bool(requests["waits"].any() or fleet.outages or stages.records.size or front < count)
+    others = bool(requests["waits"].any() or fleet.outages or fleet.scaling or stages.records.size or front < count)
     general = np.zeros(1, FLEET)
     general["front"], general["view_s"], general["retry_s"] = front, fleet.view_s, fleet.retry_s
     general["most_tries"] = fleet.most_tries
@@ -136,6 +139,16 @@ def served_of(asked: Asked, fleet: Fleet, seed: int) -> Served:
     return Served(fleet.instances, pools, context, len(asked.clients), seed)
 
 
+def _sizes(asked: Asked, seed: int) -> Ints:
+    """[N] bytes of each prompt's text, without its items. A client's texts have 3 to 5 bytes a token, as it draws them,
+    and each of them up to a tenth more or less: an assumption, for routers that do not count tokens."""
+    of_client = uniforms(stream_keys(seed, asked.clients, "bytes"), 0)
+    of_request = uniforms(stream_key(seed, "bytes"), np.arange(asked.prompt.size))
+    per_token = BYTES_PER_TOKEN * (1 + _CLIENTS_VARY * (2 * of_client - 1))[asked.client]
+    per_token *= 1 + _REQUESTS_VARY * (2 * of_request - 1)
+    return np.rint((asked.prompt - asked.item_tokens) * per_token).astype(np.int64)
+
+
 def _instances(asked: Asked, fleet: Fleet) -> tuple[Records, Records, int, int]:
     """(pools, instances, places of the table of names, nodes)."""
     block_tokens = fleet.pools[0].engine.block_tokens
@@ -158,7 +171,7 @@ def _instances(asked: Asked, fleet: Fleet) -> tuple[Records, Records, int, int]:
     if not any(caching):
         return pools, at, 1, 1
     most = int(blocks.max()) // (named // block_tokens)
-    nodes = 2 * most + 2
+    nodes = int(blocks.max()) + 1  # each is a block at least: those without a name can lie scattered among named ones
     at["spares"] = nodes
     return pools, at, 1 << int(np.ceil(np.log2(max(2 * most, 2)))), nodes
 
