@@ -10,10 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 from numba import types
 from numba.extending import overload
-from numpy.typing import NDArray
 
 from groundswell.family import Family
 
@@ -38,9 +36,6 @@ class Router(Protocol):
     def state(self, served: Served) -> NamedTuple:
         """What it keeps while a fleet runs: arrays, in a tuple of a type of its own."""
 
-    def shares(self, requests: int, served: Served) -> NDArray[np.int64] | None:
-        """To which instance each request goes, if that is so whatever becomes of the others; else None."""
-
 
 ROUTING: Family[Router] = Family("routing", "groundswell.routing")
 
@@ -53,6 +48,8 @@ def choose(router: Any, w: Any, r: Any, begin: Any, end: Any) -> Any:
 
 def picks(kind: type[NamedTuple]) -> Callable[[Any], Any]:
     """A decorator: the function is how routers whose state is a ``kind`` pick. It takes what :func:`choose` takes."""
+    # To numba, tuples whose classes have the same name are of one type: without this, one router picks as another does.
+    kind.__name__ = f"{kind.__module__}.{kind.__qualname__}"
 
     def keep(pick: Any) -> Any:
         @overload(choose, inline="never")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.routing import ROUTING, Served, picks
+from groundswell.routing._among import shortest
 
 
 class _State(NamedTuple):
@@ -25,18 +26,8 @@ class JoinShortestQueue:
         """Nobody has been sent."""
         return _State(np.zeros(1, np.int64))
 
-    def shares(self, requests: int, served: Served) -> NDArray[np.int64] | None:
-        """It depends on what is in flight."""
-        return None
-
 
 @picks(_State)
 def _pick(router: Any, w: Any, r: Any, begin: Any, end: Any) -> Any:
-    best = -1
-    first = begin + router.turn[0] % (end - begin)
     router.turn[0] += 1
-    for k in range(end - begin):
-        i = first + k if first + k < end else first + k - (end - begin)
-        if w.seen[i].up and (best < 0 or w.seen[i].requests < w.seen[best].requests):
-            best = i
-    return best
+    return shortest(w, begin, end, router.turn[0] - 1)

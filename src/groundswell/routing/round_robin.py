@@ -25,10 +25,6 @@ class RoundRobin:
         """Nobody has been sent."""
         return _State(np.zeros(2, np.int64))
 
-    def shares(self, requests: int, served: Served) -> NDArray[np.int64] | None:
-        """Every n-th."""
-        return np.arange(requests, dtype=np.int64) % served.instances
-
 
 @picks(_State)
 def _pick(router: Any, w: Any, r: Any, begin: Any, end: Any) -> Any:
