@@ -165,8 +165,17 @@ def test_a_clause_says_where_requests_are_too_few() -> None:
     held, why = bounded(np.full(40, 0.1), "ttft:p99<1s")
     assert (held, why) == ("unclear", "p99 of 40: 443 or more are needed")
     assert bounded(np.full(40, 2.0), "ttft:p99<1s")[0] == "fails"  # that is clear from 40
-    assert bounded(np.full(5, 0.1), "ttft:mean<1s") == ("unclear", "mean of 5 in fewer than 10 stretches of time")
+    assert bounded(np.full(5, 0.1), "ttft:mean<1s") == ("unclear", "mean of 5 in fewer than 25 stretches of time")
     assert bounded(np.full(3, 0.1), "ttft:max<1s")[0] == "meets"  # of these three
+
+
+def test_eleven_requests_of_which_most_came_at_once_give_no_interval_of_their_mean() -> None:
+    # It once went from 4e-72 to the greatest of a thousand draws.
+    latency = np.zeros(11)
+    latency[[3, 8]] = 3.95, 1.0
+    found = whole(run_of(np.linspace(0, 100, 11), latency)).latencies["ttft"].mean
+    assert found.value == pytest.approx(4.95 / 11)
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_a_bound_is_met_by_less_or_where_asked_by_as_much() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundswell.stats.batches import MOST, BatchSums
+from groundswell.stats.batches import MOST, BatchSums, fewest, interval
 
 
 @given(
@@ -42,6 +42,22 @@ def test_the_interval_of_a_mean_covers_it() -> None:
         estimate = BatchSums.of(at_s, [np.ones(5000), value]).estimate(lambda s: s[..., 1] / s[..., 0])
         covered += estimate.low <= 1.0 <= estimate.high
     assert covered >= 190 - 5 * np.sqrt(200 * 0.95 * 0.05)
+
+
+@pytest.mark.parametrize("m", [10, 16, 43, 120, 128])
+def test_the_fewest_stretches_in_which_something_happens_give_an_interval_that_covers(m: int) -> None:
+    # Of an exponential law, each value in a stretch of its own, somewhere among those in which nothing happens.
+    some, repeats = fewest(m), 400
+    covered = 0
+    for seed in range(repeats):
+        random = np.random.default_rng([seed, m])
+        sums = np.zeros((m, 2))
+        sums[random.choice(m, some, replace=False)] = np.column_stack([np.ones(some), random.exponential(size=some)])
+        found = interval(sums, lambda s: s[..., 1] / s[..., 0])
+        covered += found.low <= 1.0 <= found.high
+        sums[np.flatnonzero(sums[:, 0])[0]] = 0.0
+        assert not interval(sums, lambda s: s[..., 1] / s[..., 0]).known
+    assert covered / repeats >= 0.93 - 5 * np.sqrt(0.93 * 0.07 / repeats)
 
 
 def test_from_too_few_stretches_there_is_no_interval() -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.judge.figures import ClauseHeld, Held
-from groundswell.judge.quantiles import Sample, needed, share
+from groundswell.judge.quantiles import STRETCHES, Sample, needed, share
 from groundswell.judge.slo import SLO, Clause
-from groundswell.stats.batches import FEWEST
+from groundswell.stats.batches import FEWEST, fewest
 from groundswell.stats.estimate import Estimate
 
 Floats = NDArray[np.float64]
@@ -74,7 +74,9 @@ def _verdict(clause: Clause, figure: Estimate, sample: Sample) -> tuple[Held, st
 def _too_few(clause: Clause, n: int) -> str:
     """Why there is no interval."""
     what = f"{clause.statistic} of {n:,}"
-    least = 0 if clause.quantile is None else needed(clause.quantile)
+    if clause.quantile is None:
+        return f"{what} in fewer than {fewest(STRETCHES)} stretches of time"
+    least = needed(clause.quantile)
     return f"{what}: {least:,} or more are needed" if n < least else f"{what} in fewer than {FEWEST} stretches of time"
 
 

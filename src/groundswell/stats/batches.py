@@ -22,7 +22,8 @@ Floats = NDArray[np.float64]
 MOST = 128
 """As many stretches are kept at most; after a doubling there are half as many."""
 FEWEST = 10
-"""From fewer in which something happened no interval is given."""
+"""From fewer in which something happened no interval is given; see :func:`fewest`."""
+_FEWEST_RUNS = 5  # of fewer, tails() lie beyond 1 in 1000 draws: the least and the greatest draw, however far apart
 BASE_S = 2.0**-4
 """The shortest stretch."""
 
@@ -112,7 +113,8 @@ def interval(
 ) -> Estimate:
     """:meth:`BatchSums.estimate` for sums (m, k) over m stretches of equal length in order of time.
 
-    Stretches in which nothing happened are drawn, too, but say nothing of how sure the figure is.
+    Stretches in which nothing happened are drawn, too, but say nothing of how sure the figure is. With something in
+    fewer than :func:`fewest` there is no interval.
     """
     if not sums.size:
         return Estimate()
@@ -122,7 +124,7 @@ def interval(
         value = float(statistic(sums.sum(axis=0)))
         if not np.isfinite(value):
             return Estimate(n=n)
-        if some < FEWEST:
+        if some < fewest(m):
             return Estimate(value, n=n)
         drawn = np.asarray(statistic(weights(m, repeats) @ sums))
     drawn = drawn[np.isfinite(drawn)]
@@ -135,6 +137,15 @@ def interval(
 def run_length(m: int) -> int:
     """How many neighbouring stretches are drawn together."""
     return max(int(np.cbrt(m) + 0.5), 1)
+
+
+def fewest(m: int) -> int:
+    """In how many of ``m`` stretches something must have happened for an interval: as many as five runs have.
+
+    >>> fewest(10), fewest(128)
+    (10, 25)
+    """
+    return max(FEWEST, _FEWEST_RUNS * run_length(m))
 
 
 def tails(n: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.stats.batches import FEWEST, run_length, tails, weights
+from groundswell.stats.batches import fewest, run_length, tails, weights
 from groundswell.stats.estimate import Estimate
 
 Floats = NDArray[np.float64]
@@ -24,7 +24,7 @@ def cv_estimate(sums: Floats) -> Estimate:
         value = float(_cv(sums.sum(axis=0)))
         m = len(sums)
         some = int(np.count_nonzero(sums[:, 0]))
-        if some < FEWEST or np.isnan(value):
+        if some < fewest(m) or np.isnan(value):
             return Estimate(value, n=n)
         if value == 0.0:
             return Estimate(value, value, value, n)
