@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,11 +35,9 @@ class Scaler(Protocol):
     def every_s(self) -> float:
         """How often it looks."""
 
-    def begin(self) -> None:
-        """Forget what was seen in an earlier run."""
-
-    def wanted(self, seen: Seen) -> int:
-        """How many instances there should be, from now on or as soon as they have started."""
+    def begin(self) -> Callable[[Seen], int]:
+        """For one run: how many instances there should be, from now on or as soon as they have started, given what is
+        seen. It is called every ``every_s``, in order, and may remember what it saw."""
 
 
 SCALING: Family[Scaler] = Family("scaling", "groundswell.scaling")

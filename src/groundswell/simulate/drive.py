@@ -42,7 +42,7 @@ class Drive:
         self._moments: list[tuple[float, int, Act]] = []
         self._made = 0
         self._down = np.zeros(fleet.instances, np.bool_)  # failed
-        self._starting: set[int] = set()
+        self._starting: dict[int, float] = {}  # until when
         self._stopping: set[int] = set()
         self._arrived = 0
         span_s = max(float(world.requests["arrival_s"].max()), 1e-3)
@@ -92,7 +92,8 @@ class Drive:
 
         def rise(at_s: float) -> None:
             self._down[outage.instance] = False
-            self._take(outage.instance, bool(self.world.at["running"][outage.instance]))
+            i = outage.instance
+            self._take(i, bool(self.world.at["running"][i]) and i not in self._starting and i not in self._stopping)
 
         return fall
 
@@ -101,17 +102,16 @@ class Drive:
         self.world.seen["up"][i] = self.world.load["up"][i]
 
     def _begin_scaling(self, scaling: Scaling) -> None:
-        scaling.scaler.begin()
         for i in range(scaling.first, self.fleet.instances):
             self._take(i, False)
             self.world.at["running"][i] = False
-        self._at(scaling.scaler.every_s, self._scale(scaling))
+        self._at(scaling.scaler.every_s, self._scale(scaling, scaling.scaler.begin()))
 
-    def _scale(self, scaling: Scaling) -> Act:
+    def _scale(self, scaling: Scaling, wanted_of: Callable[[Seen], int]) -> Act:
         def scale(at_s: float) -> None:
             for i in [i for i in self._stopping if not self.world.load["requests"][i]]:
                 self._stop(i, at_s)
-            wanted = int(np.clip(scaling.scaler.wanted(self._seen(at_s, scaling)), scaling.least, self.fleet.instances))
+            wanted = int(np.clip(wanted_of(self._seen(at_s, scaling)), scaling.least, self.fleet.instances))
             self._change(wanted, at_s, scaling.startup_s)
             self._at(at_s + scaling.scaler.every_s, scale)
 
@@ -139,11 +139,9 @@ class Drive:
     def _change(self, wanted: int, at_s: float, startup_s: float) -> None:
         running = np.flatnonzero(self.world.at["running"])
         serving = [int(i) for i in running if i not in self._stopping]
-        for i in sorted(self._stopping)[
-            : max(wanted - len(serving), 0)
-        ]:  # what has not stopped yet takes requests again
+        for i in sorted(self._stopping)[: max(wanted - len(serving), 0)]:  # what has not stopped yet goes on
             self._stopping.discard(i)
-            self._take(i, True)
+            self._take(i, i not in self._starting)
             serving.append(i)
         idle = [i for i in range(self.fleet.instances) if not self.world.at["running"][i]]
         for i in idle[: max(wanted - len(serving), 0)]:
@@ -154,17 +152,18 @@ class Drive:
 
     def _start(self, i: int, at_s: float, startup_s: float) -> None:
         self.world.at["running"][i], self.world.at["changed_s"][i] = True, at_s
-        self._starting.add(i)
+        self._starting[i] = at_s + startup_s
 
         def up(now_s: float) -> None:
-            self._starting.discard(i)
-            if i not in self._stopping:
-                self._take(i, True)
+            if self._starting.get(i) == now_s:  # else it was stopped meanwhile
+                del self._starting[i]
+                self._take(i, i not in self._stopping)
 
         self._at(at_s + startup_s, up)
 
     def _stop(self, i: int, at_s: float) -> None:
         self._stopping.discard(i)
+        self._starting.pop(i, None)
         self._count(i, at_s, True)
         self.world.at["running"][i] = False
 
