@@ -1,0 +1,80 @@
+"""The answer, held against all of a long workload, and not only the windows for which was planned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
+
+import numpy as np
+
+from groundswell.judge.slo import SLO
+from groundswell.plan.figures import Trial, Verified, Window
+from groundswell.plan.outcome import Outcome, samples_of, trial
+from groundswell.plan.reach import unreachable
+from groundswell.plan.trials import Setting
+from groundswell.plan.windows import Part, Whole
+from groundswell.simulate.fleet import simulate
+
+TOGETHER = 6
+"""So many windows are simulated in one piece, with what comes before and behind it."""
+FEWEST = 100
+"""A window of fewer requests is not judged by itself."""
+
+
+def verify(setting: Setting, whole: Whole, slo: SLO, instances: int, width_s: float) -> Verified:
+    """Serve all of ``whole`` with so many instances, and ask ``slo`` of every window of ``width_s``."""
+
+    def served(piece: tuple[Part, list[tuple[float, float]]]) -> list[_Judged]:
+        return _judged(setting, whole, slo, instances, *piece)
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        judged = list(chain.from_iterable(threads.map(served, _pieces(whole, width_s))))
+    failed = [each for each in judged if each.trial.held == "fails"]
+    return Verified(
+        instances,
+        width_s,
+        len(judged),
+        sum(each.trial.keeps for each in judged),
+        tuple(replace(each.window, why=_why(each.trial)) for each in failed if not each.unreachable),
+        tuple(replace(each.window, why=each.unreachable) for each in failed if each.unreachable),
+    )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    window: Window
+    trial: Trial
+    unreachable: str
+
+
+def _pieces(whole: Whole, width_s: float) -> Iterator[tuple[Part, list[tuple[float, float]]]]:
+    """Stretches of several windows, and the windows in each."""
+    edges = np.append(np.arange(0.0, whole.span_s, width_s), np.inf)
+    for first in range(0, edges.size - 1, TOGETHER):
+        own = edges[first : first + TOGETHER + 1]
+        part = whole.cut(float(own[0]), float(min(own[-1], whole.span_s)))
+        if len(part.workload):
+            yield part, [(float(a), float(min(b, whole.span_s))) for a, b in pairwise(own)]
+
+
+def _judged(
+    setting: Setting, whole: Whole, slo: SLO, instances: int, part: Part, windows: list[tuple[float, float]]
+) -> list[_Judged]:
+    run = simulate(part.workload, setting.fleet(instances), setting.seed, "closed")
+    found = []
+    for begin_s, end_s in windows:
+        own = replace(part, begin_s=begin_s - part.from_s, end_s=end_s - part.from_s)
+        if np.count_nonzero(own.judged) < FEWEST:
+            continue
+        given = trial(Outcome(samples_of([run], own.begin_s, own.end_s)), slo, instances)
+        why = unreachable(slo, part.alone, own.judged, whole.engine) if given.held == "fails" else ""
+        found.append(_Judged(own.window, given, why))
+    return found
+
+
+def _why(given: Trial) -> str:
+    clause = next(each for each in given.clauses if each.held == "fails")
+    return f"{clause.clause.metric} {clause.clause.statistic} {clause.figure.value:.3g} s"
