@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ DATA = Path(os.environ.get("GROUNDSWELL_DATA", Path(__file__).parent.parent.pare
 FITTED = DATA / "latency" / "step_time_coefficients.csv"
 RUN = DATA / "vllm_runs" / "RTX4090_Llama-3.1-8B" / "meta.json"
 MODELS = sorted({one.model for one in profiles()})
+PAGE = (Path(__file__).parent.parent / "docs" / "costs.md").read_text("utf-8")
 GIB = 2**30
 
 
@@ -429,3 +431,27 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         one.write("/dev/full")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["binary.toml"]
+
+
+# The page.
+
+
+def test_the_page_of_costs_names_every_combination() -> None:
+    rows = [row.split("|")[1:-1] for row in PAGE.splitlines() if row.startswith("| `")]
+    stated = {
+        (model, gpu, int(tp))
+        for models, *cells in rows
+        for model in re.findall("`(.*?)`", models)
+        for gpu, cell in zip(("a100", "h100", "h200"), cells, strict=True)
+        for tp in re.findall(r"\d+", cell)
+    }
+    embedded = {(one.model, one.gpu, one.tp) for one in profiles()}
+    assert embedded - stated == {("llama-3.1-8b", "rtx4090", 1), ("llama-3.1-8b", "rtxpro6000", 1)}
+    assert stated <= embedded
+
+
+def test_the_pages_example_is_a_profile(tmp_path: Path) -> None:
+    example = re.search("```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert example is not None
+    (tmp_path / "mine.toml").write_text(example[1], "utf-8")
+    assert Profile.read(tmp_path / "mine.toml").configured().blocks == 151_000 // 16
