@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from groundswell.serve.body import Model
 from groundswell.serve.control import Mock, started
 from groundswell.serve.pace import Asked, Fixed
 from groundswell.serve.server import Server
@@ -39,7 +40,7 @@ def queue_server(capacity_per_s: float, reply_s: float) -> Iterator[Mock]:
 
 async def _serve(service_ns: int, reply_ns: int) -> None:
     loop = asyncio.get_running_loop()
-    server = Server(loop, Line(service_ns, reply_ns), "127.0.0.1", 0, model="queue", fixed_tokens=0)
+    server = Server(loop, Line(service_ns, reply_ns), "127.0.0.1", 0, model=Model("queue"), fixed_tokens=0)
     end = asyncio.Event()
     loop.add_reader(0, lambda: None if os.read(0, 4096) else end.set())
     sys.stdout.write(f"{server.port}\n")

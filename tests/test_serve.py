@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from groundswell.replay.clock import now_ns
 from groundswell.serve import connection, log
-from groundswell.serve.body import BodyError, asked_of, body_of
+from groundswell.serve.body import BodyError, Model, asked_of, body_of
 from groundswell.serve.log import MARK, ROW, Log
 from groundswell.serve.pace import Asked, Fixed, Pace
 from groundswell.serve.server import Server
@@ -194,7 +194,7 @@ def test_paths_and_methods(server: Server, method: str, path: str, status: int) 
 
 
 def test_it_names_its_model() -> None:
-    with serving(Fixed(0, 0), model="m/ö") as running:
+    with serving(Fixed(0, 0), model=Model("m/ö")) as running:
         assert json.loads(got(running, "GET", "/v1/models")[1])["data"][0]["id"] == "m/ö"
         reply = json.loads(got(running, "POST", CHAT, {"messages": [], "max_tokens": 1})[1])
         assert reply["model"] == "m/ö"

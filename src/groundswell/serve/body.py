@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from groundswell.serve.pace import Asked
+from groundswell.serve.reply import WORD
 
 
 class BodyError(ValueError):
@@ -32,8 +36,20 @@ class Body(msgspec.Struct):
     stream_options: _StreamOptions | None = None
 
 
+@dataclass(frozen=True)
+class Model:
+    """What a server says of its model, and how it counts."""
+
+    name: str = "mock"
+    most_context: int = 0
+    """The longest prompt with its reply; 0 for any."""
+    block_tokens: int = 0
+    """So many tokens of a prompt, or of a reply behind it, are a block that gets an id; 0: there are no ids."""
+
+
 DEFAULT_TOKENS = 16
 MOST_TOKENS = 2**20
+_63_BITS = 2**63 - 1
 
 _decode = msgspec.json.Decoder(Body).decode
 
@@ -51,25 +67,42 @@ def body_of(data: bytes, *, chat: bool) -> Body:
     return body
 
 
-def asked_of(body: Body, fixed_tokens: int = 0) -> Asked:
+def asked_of(body: Body, fixed_tokens: int = 0, model: Model = Model()) -> Asked:
     """How many tokens a body brings and asks for, unless all replies are of ``fixed_tokens``.
 
-    A word of a prompt, between white space, is a token; of a prompt of token ids, each id.
+    A word of a prompt, between white space, is a token; of a prompt of token ids, each id. Raises :class:`BodyError`
+    for what the model cannot do.
     """
     tokens = body.max_completion_tokens or body.max_tokens
     tokens = fixed_tokens or (DEFAULT_TOKENS if tokens is None else tokens)
     if not 1 <= tokens <= MOST_TOKENS:
         raise BodyError(f"max_tokens is {tokens}; it can be 1 to {MOST_TOKENS}")
-    prompt = sum(_words(message.content) for message in body.messages or ()) + _words(body.prompt)
-    return Asked(prompt_tokens=prompt, output_tokens=tokens)
+    contents = [*(message.content for message in body.messages or ()), body.prompt]
+    prompt = list(chain.from_iterable(map(_words, contents)))
+    if model.most_context and len(prompt) + tokens > model.most_context:
+        raise BodyError(
+            f"the model's longest context is {model.most_context} tokens; {len(prompt)} of a prompt and {tokens} of a "
+            "reply are more"
+        )
+    return Asked(len(prompt), tokens, tuple(_blocks(prompt, tokens, model.block_tokens)) if model.block_tokens else ())
 
 
-def _words(content: Any) -> int:
+def _words(content: Any) -> list[Any]:
     """The tokens of text, of ids, or of a list of either or of a message's parts."""
     if isinstance(content, str):
-        return len(content.split())
+        return content.split()
     if isinstance(content, list):
-        return len(content) if content and isinstance(content[0], int) else sum(map(_words, content))
+        return content if content and isinstance(content[0], int) else list(chain.from_iterable(map(_words, content)))
     if isinstance(content, dict) and content.get("type") == "text":
         return _words(content.get("text"))
-    return 0
+    return []
+
+
+def _blocks(prompt: list[Any], reply: int, size: int) -> Iterator[int]:
+    """The ids of whole blocks of the prompt and the reply, whose last token is never in memory: each is a hash of the
+    id before it and the block's tokens."""
+    tokens = prompt + [WORD.strip()] * (reply - 1)
+    before = 0
+    for begin in range(0, len(tokens) - size + 1, size):
+        before = hash((before, *tokens[begin : begin + size])) & _63_BITS
+        yield before

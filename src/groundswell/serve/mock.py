@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import uvloop
 
 from groundswell.errors import GroundswellError
-from groundswell.serve.body import MOST_TOKENS
+from groundswell.serve.body import MOST_TOKENS, Model
 from groundswell.serve.pace import Fixed
 from groundswell.serve.reply import failure, page
 from groundswell.serve.server import Server
@@ -56,7 +56,7 @@ async def serve(options: argparse.Namespace) -> None:
     """Serve until told to end, or until whoever holds the other end of standard input has gone."""
     loop = asyncio.get_running_loop()
     pace = Fixed(round(options.ttft_ms * 1e6), round(options.gap_ms * 1e6))
-    server = Server(loop, pace, options.host, options.port, model=options.model, fixed_tokens=options.tokens)
+    server = Server(loop, pace, options.host, options.port, model=Model(options.model), fixed_tokens=options.tokens)
     server.log.marking = options.marks
     add_control(server, pace)
     end = asyncio.Event()

@@ -14,6 +14,9 @@ class Asked:
 
     prompt_tokens: int
     output_tokens: int
+    blocks: tuple[int, ...] = ()
+    """Ids of the blocks of the prompt and the reply behind it, if the server was to name them: equal ids are equal
+    tokens behind equal tokens."""
 
 
 class Pace(Protocol):

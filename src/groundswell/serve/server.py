@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from groundswell.errors import UsageError
 from groundswell.replay.clock import Alarm, now_ns
-from groundswell.serve.body import BodyError, asked_of, body_of
+from groundswell.serve.body import BodyError, Model, asked_of, body_of
 from groundswell.serve.connection import Connection, Request
 from groundswell.serve.log import Log
 from groundswell.serve.pace import Asked, Pace
@@ -18,6 +18,9 @@ from groundswell.serve.reply import CREATED, Dialect, failure, page
 
 Page = Callable[[Sequence[str]], bytes]
 """The reply to a request for ``/NAME/one/two``, given ``("one", "two")``."""
+
+Metric = tuple[str, float]
+"""Whether it is a gauge or a counter, and its value."""
 
 _PATHS = {"/v1/chat/completions": True, "/v1/completions": False}
 """Whether what is asked for there is a chat."""
@@ -41,7 +44,7 @@ class Server:
     """Answers on ``host`` and ``port`` (0: any that is free) as ``pace`` says, as long as its loop runs.
 
     ``fixed_tokens``: what all replies have; 0 is as many as each asks for. ``pages`` are what it knows by GET, and may
-    be added to. Raises UsageError where it cannot listen.
+    be added to, as may ``metrics``, under the names that vLLM has. Raises UsageError where it cannot listen.
     """
 
     def __init__(
@@ -51,8 +54,9 @@ class Server:
         host: str,
         port: int,
         *,
-        model: str = "mock",
+        model: Model = Model(),  # noqa: B008 (it is frozen)
         fixed_tokens: int = 0,
+        metrics: Callable[[], Mapping[str, Metric]] = dict,
     ) -> None:
         self.fixed_tokens = fixed_tokens
         self.log = Log()
@@ -61,8 +65,8 @@ class Server:
             "v1": self._models,
             "metrics": self._metrics,
         }
-        self._loop, self._pace, self._model = loop, pace, model
-        self._dialects = {chat: Dialect(model, chat=chat) for chat in (True, False)}
+        self._loop, self._pace, self._model, self._more_metrics = loop, pace, model, metrics
+        self._dialects = {chat: Dialect(model.name, chat=chat) for chat in (True, False)}
         self._open: dict[int, _Reply] = {}
         self._number_of: dict[Connection, int] = {}
         self._connections: set[Connection] = set()
@@ -114,7 +118,7 @@ class Server:
         else:
             try:
                 body = body_of(request.body, chat=chat)
-                asked = asked_of(body, self.fixed_tokens)
+                asked = asked_of(body, self.fixed_tokens, self._model)
             except BodyError as fault:
                 connection.end(failure("400 Bad Request", str(fault)), keep=request.keep)
                 return
@@ -175,22 +179,26 @@ class Server:
             reply.connection.write(data)
 
     def _models(self, rest: Sequence[str]) -> bytes:
-        model = {"id": self._model, "object": "model", "created": CREATED, "owned_by": "groundswell"}
+        model: dict[str, object] = {"id": self._model.name, "object": "model", "created": CREATED}
+        model["owned_by"] = "groundswell"
+        if self._model.most_context:
+            model["max_model_len"] = self._model.most_context
         if rest == ["models"]:
             return page("200 OK", "application/json", json.dumps({"object": "list", "data": [model]}).encode())
         return failure("404 Not Found", f"no /v1/{'/'.join(rest)} here")
 
     def _metrics(self, _: Sequence[str]) -> bytes:
         """Prometheus's text, under the names that vLLM has for these figures."""
-        figures = (
-            ("num_requests_running", "gauge", self._running),
-            ("num_requests_waiting", "gauge", len(self._open) - self._running),
-            ("prompt_tokens_total", "counter", self._prompt_tokens),
-            ("generation_tokens_total", "counter", self._made_tokens),
-            ("request_success_total", "counter", self._ended),
-        )
-        label = f'{{model_name="{self._model}"}}'
-        lines = [f"# TYPE vllm:{name} {kind}\nvllm:{name}{label} {value}\n" for name, kind, value in figures]
+        figures: dict[str, Metric] = {
+            "num_requests_running": ("gauge", self._running),
+            "num_requests_waiting": ("gauge", len(self._open) - self._running),
+            "prompt_tokens_total": ("counter", self._prompt_tokens),
+            "generation_tokens_total": ("counter", self._made_tokens),
+            "request_success_total": ("counter", self._ended),
+        }
+        label = f'{{model_name="{self._model.name}"}}'
+        told = (figures | dict(self._more_metrics())).items()
+        lines = [f"# TYPE vllm:{name} {kind}\nvllm:{name}{label} {value}\n" for name, (kind, value) in told]
         return page("200 OK", "text/plain; version=0.0.4; charset=utf-8", "".join(lines).encode())
 
 
