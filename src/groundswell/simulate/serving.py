@@ -125,7 +125,7 @@ def _send(w: Any, r: Any, i: Any, now_s: Any) -> None:
 
 @kernel
 def _wake(w: Any, i: Any, now_s: Any) -> None:
-    a, load = w.at[i], w.load[i]
+    a, load, f = w.at[i], w.load[i], w.fleet[0]
     settle(w, i)
     load.prefill_tokens -= a.prefilled
     a.prefilled = 0
@@ -138,7 +138,6 @@ def _wake(w: Any, i: Any, now_s: Any) -> None:
         load.requests -= 1
         load.tokens -= q.prompt + q.output
         if q.goal < q.output:
-            f = w.fleet[0]
             q.goal = q.output
             q.handed = q.prompt
             q.done_s = np.nan
@@ -146,6 +145,8 @@ def _wake(w: Any, i: Any, now_s: Any) -> None:
         elif q.next_turn != NOBODY:
             expect(w, q.next_turn, now_s + w.requests[q.next_turn].think_s, DUE)
         r = after
+    if f.coming > 0 and w.coming[0].at_s <= now_s:
+        return  # whoever comes at once, as a next turn without a pause, comes before the engine goes on
     begin(w, i)
     woken(w, i)
 
