@@ -109,10 +109,10 @@ class Drive:
 
     def _scale(self, scaling: Scaling, wanted_of: Callable[[Seen], int]) -> Act:
         def scale(at_s: float) -> None:
-            for i in [i for i in self._stopping if not self.world.load["requests"][i]]:
-                self._stop(i, at_s)
             wanted = int(np.clip(wanted_of(self._seen(at_s, scaling)), scaling.least, self.fleet.instances))
             self._change(wanted, at_s, scaling.startup_s)
+            for i in [i for i in self._stopping if not self.world.load["requests"][i]]:
+                self._stop(i, at_s)
             self._at(at_s + scaling.scaler.every_s, scale)
 
         return scale
