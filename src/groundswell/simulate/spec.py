@@ -1,0 +1,255 @@
+"""A fleet as people state it, in options or in a file, with the names that vLLM's options have; and the fleet itself.
+
+Times are seconds, or text such as ``30s``; a part's own names are those of :mod:`groundswell.simulate.parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from msgspec import Meta, Struct
+
+from groundswell.errors import UsageError
+from groundswell.results import Results
+from groundswell.routing import ROUTING
+from groundswell.scaling import SCALING
+from groundswell.simulate.cost import MEMORY_SHARE, Profile, profile_of
+from groundswell.simulate.failures import drawn_outages
+from groundswell.simulate.fleet import simulate
+from groundswell.simulate.parts import Fleet, Outage, Pool, Role, Scaling, Stage, Transfer
+from groundswell.table import Workload
+from groundswell.units import parse_duration
+
+Time = float | str
+Count = Annotated[int, Meta(ge=1)]
+
+
+def seconds(time: Time) -> float:
+    """Of a time as it was stated. Raises UsageError for what is none."""
+    return parse_duration(time if isinstance(time, str) else repr(time))
+
+
+class PoolSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Engines that are alike: ``model`` on ``gpu`` as far as it is known, or a ``profile`` of one's own, a file."""
+
+    model: str | None = None
+    gpu: str | None = None
+    tp: Count = 1
+    pp: Count = 1
+    profile: str | None = None
+    overhead: Time | None = None
+    instances: Count = 1
+    name: str = ""
+    role: Role = "all"
+    max_num_seqs: Count = 256
+    max_num_batched_tokens: Count = 2048
+    block_size: Count = 16
+    gpu_memory_utilization: float = MEMORY_SHARE
+    num_gpu_blocks: Count | None = None
+    watermark: float = 0.0
+    policy: str = "fcfs"
+    prefix_caching: bool = True
+
+    def known(self, folder: Path) -> Profile:
+        """What its steps cost. Raises UsageError where that is not known."""
+        if self.profile is not None:
+            if self.model is not None or self.gpu is not None or (self.tp, self.pp) != (1, 1):
+                raise UsageError("a profile says itself what model, gpu, tp and pp are: leave these out")
+            found = Profile.read(folder / self.profile)
+        elif self.model is None or self.gpu is None:
+            raise UsageError("say which model on which GPU (model and gpu), or a profile of your own (profile)")
+        else:
+            found = profile_of(self.model, self.gpu, self.tp, self.pp)
+        return found if self.overhead is None else found.with_overhead(seconds(self.overhead))
+
+    def pool(self, folder: Path, number: int = 0) -> Pool:
+        """The pool that it means, which has a number if it has no name."""
+        engine = self.known(folder).configured(
+            self.gpu_memory_utilization,
+            blocks=self.num_gpu_blocks,
+            most_running=self.max_num_seqs,
+            most_tokens=self.max_num_batched_tokens,
+            block_tokens=self.block_size,
+            watermark=self.watermark,
+            policy=self.policy,
+            caching=self.prefix_caching,
+        )
+        return Pool(engine, self.instances, self.name or f"pool {number + 1}", self.role)
+
+
+class StageSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """What requests with items go through before they come to an engine."""
+
+    name: str
+    request: Time = 0.0
+    item: Time = 0.0
+    token: Time = 0.0
+    parallel: Annotated[int, Meta(ge=0)] = 1
+
+    def stage(self) -> Stage:
+        """The stage that it means."""
+        return Stage(self.name, seconds(self.request), seconds(self.item), seconds(self.token), self.parallel)
+
+
+class TransferSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long keys and values take from an engine that reads prompts to one that decodes."""
+
+    request: Time = 0.0
+    token: Time = 0.0
+
+    def transfer(self) -> Transfer:
+        """The transfer that it means."""
+        return Transfer(seconds(self.request), seconds(self.token))
+
+
+class OutageSpec(Struct, frozen=True, forbid_unknown_fields=True, rename={"for_": "for"}):
+    """An instance that fails at a time, and is back after another."""
+
+    at: Time
+    instance: Annotated[int, Meta(ge=0)]
+    for_: Time
+
+    def outage(self) -> Outage:
+        """The outage that it means."""
+        return Outage(seconds(self.at), self.instance, seconds(self.for_))
+
+
+class FailuresSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Instances that fail by chance: the mean times between failures, and to repair."""
+
+    mtbf: Time
+    mttr: Time
+
+
+class ScalingSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many of the instances run."""
+
+    scaler: str
+    first: Count = 1
+    least: Count = 1
+    startup: Time = 120.0
+
+    def scaling(self) -> Scaling:
+        """The scaling that it means."""
+        return Scaling(SCALING.build(self.scaler), self.first, self.least, seconds(self.startup))
+
+
+class FleetSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """All of it."""
+
+    pool: tuple[PoolSpec, ...] = ()
+    router: str = "jsq"
+    view: Time = 0.0
+    stage: tuple[StageSpec, ...] = ()
+    transfer: TransferSpec | None = None
+    outage: tuple[OutageSpec, ...] = ()
+    failures: FailuresSpec | None = None
+    scaling: ScalingSpec | None = None
+    most_tries: Count = 3
+    retry: Time = 0.0
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A fleet with what results should say of it. Failures by chance are in it once it is known how long a run is."""
+
+    fleet: Fleet
+    about: dict[str, Any]
+    profiles: tuple[Profile, ...]
+    """Of each pool."""
+    failures: tuple[float, float] | None = None
+    """The mean times between failures and to repair, in seconds."""
+
+    @classmethod
+    def of(cls, spec: FleetSpec, folder: Path = Path()) -> Stated:
+        """The fleet that ``spec`` means; its profiles' files are in ``folder``. Raises UsageError for what is none."""
+        if not spec.pool:
+            raise UsageError("a fleet needs a pool of instances")
+        profiles = tuple(pool.known(folder) for pool in spec.pool)
+        transfer = spec.transfer if spec.transfer is not None else TransferSpec()
+        fleet = Fleet(
+            tuple(pool.pool(folder, number) for number, pool in enumerate(spec.pool)),
+            ROUTING.build(spec.router),
+            seconds(spec.view),
+            tuple(stage.stage() for stage in spec.stage),
+            transfer.transfer(),
+            tuple(outage.outage() for outage in spec.outage),
+            None if spec.scaling is None else spec.scaling.scaling(),
+            spec.most_tries,
+            seconds(spec.retry),
+        )
+        if spec.transfer is not None and all(pool.role == "all" for pool in fleet.pools):
+            raise UsageError("a transfer is between pools that read prompts and such that decode; there are none")
+        failures = None
+        if spec.failures is not None:
+            if spec.outage:
+                raise UsageError("instances fail at stated times (outage) or by chance (failures), not both")
+            failures = seconds(spec.failures.mtbf), seconds(spec.failures.mttr)
+            drawn_outages(fleet.instances, *failures, 0.0, 0)  # raises for what cannot be
+        return cls(fleet, _about(spec, fleet, profiles), profiles, failures)
+
+    @property
+    def model(self) -> str:
+        """Of all pools, those that differ with a plus between them."""
+        return " + ".join(dict.fromkeys(profile.model for profile in self.profiles))
+
+    def simulate(
+        self, workload: Workload, seed: int = 0, turns: Literal["closed", "open"] = "closed", **how: Any
+    ) -> Results:
+        """What comes of a workload on it (:func:`groundswell.simulate.fleet.simulate`), with what it is told of the
+        fleet in its metadata. Instances that fail by chance do so as long as requests arrive."""
+        fleet = self.fleet
+        if self.failures is not None and len(workload):
+            drawn = drawn_outages(fleet.instances, *self.failures, float(workload.arrival_s[-1]), seed)
+            fleet = replace(fleet, outages=drawn)
+        results = simulate(workload, fleet, seed, turns, **how)
+        return replace(results, metadata={**results.metadata, "run": {**self.about, **results.run}})
+
+    def notes(self, results: Results) -> list[str]:
+        """What has to be known of the profiles for what came of a run."""
+        longest = int(np.max(results.floats("prompt_tokens") + results.floats("asked_tokens"), initial=0.0))
+        said = []
+        for pool, profile in zip(self.fleet.pools, self.profiles, strict=True):
+            said += profile.notes(pool.engine.most_tokens, min(longest, pool.engine.most_context))
+        return list(dict.fromkeys(said))
+
+
+def _about(spec: FleetSpec, fleet: Fleet, profiles: Sequence[Profile]) -> dict[str, Any]:
+    """What results say of the fleet: for headings, and all that it would take to state it again."""
+    cost = dict.fromkeys(f"{one.source}, {one.engine}" if one.source else one.engine for one in profiles)
+    pools = [
+        {
+            "name": pool.name,
+            "instances": pool.instances,
+            "role": pool.role,
+            "model": one.model,
+            "gpu": one.gpu,
+            "tp": one.tp,
+            "pp": one.pp,
+            "overhead_s": one.overhead_s,
+            **{name: getattr(pool.engine, name) for name in _ENGINE},
+        }
+        for pool, one in zip(fleet.pools, profiles, strict=True)
+    ]
+    return {
+        "target": "simulation",
+        "model": " + ".join(dict.fromkeys(one.model for one in profiles)),
+        "fleet": " + ".join(_hardware(fleet, profiles)),
+        "router": spec.router,
+        "cost": "; ".join(cost),
+        "pools": pools,
+    }
+
+
+_ENGINE = ("blocks", "most_running", "most_tokens", "block_tokens", "watermark", "policy", "caching")
+
+
+def _hardware(fleet: Fleet, profiles: Sequence[Profile]) -> Iterator[str]:
+    for pool, one in zip(fleet.pools, profiles, strict=True):
+        role = "" if pool.role == "all" else f"{pool.role} "
+        each = f"{one.gpus} {one.gpu}" + (" each" if pool.instances > 1 and one.gpus > 1 else "")
+        yield f"{pool.instances} {role}instance{'s' * (pool.instances > 1)} on {each}"
