@@ -5,6 +5,12 @@ nobody holds any more stays findable until its place is needed, the longest unus
 others when they are given back, a request's last one first, and taken from the front (vLLM 0.19,
 ``v1/core/kv_cache_manager.py`` and ``block_pool.py``). Blocks without a name are never found, but wait in the same row.
 A named block of the workload can be several of the engine's (``name_blocks``), which are found and lost together.
+
+**Segments.** Whoever holds a block by name holds those before it, and gives it back before them. So where a block is,
+all before it are, are held by as many or more, and were used later. Blocks that were named together, as a rule a whole
+turn of a conversation, are therefore one node, a segment: a part of ``World.ids``, of which only the first id is in the
+table of names, and which hangs from the segment before it, as in SGLang's radix tree (arXiv 2312.07104). It is cut in
+two where somebody's prompt leaves it half-way, and loses its last blocks first.
 """
 
 from __future__ import annotations
@@ -41,9 +47,18 @@ def _place(w: Any, i: Any, key: Any) -> Any:
     """Where ``key`` is in the table, or would be."""
     mask = w.slot.shape[1] - 1
     place = _home(w, key)
-    while w.slot[i, place] != NOBODY and w.nodes[i, w.slot[i, place]].id != key:
+    while w.slot[i, place].node != NOBODY and w.slot[i, place].id != key:
         place = (place + 1) & mask
     return place
+
+
+@kernel
+def _remember(w: Any, i: Any, node: Any) -> None:
+    """The first id of ``node`` leads to it."""
+    key = w.ids[w.nodes[i, node].names_from]
+    slot = w.slot[i, _place(w, i, key)]
+    slot.id = key
+    slot.node = node
 
 
 @kernel
@@ -51,34 +66,41 @@ def _forget(w: Any, i: Any, key: Any) -> None:
     """Take ``key`` out of the table; those behind it move up (Knuth, TAOCP 3, 6.4, algorithm R)."""
     mask = w.slot.shape[1] - 1
     hole = _place(w, i, key)
-    w.slot[i, hole] = NOBODY
+    w.slot[i, hole].node = NOBODY
     at = hole
     while True:
         at = (at + 1) & mask
-        node = w.slot[i, at]
-        if node == NOBODY:
+        slot = w.slot[i, at]
+        if slot.node == NOBODY:
             return
-        if ((at - _home(w, w.nodes[i, node].id)) & mask) >= ((at - hole) & mask):
-            w.slot[i, hole] = node
-            w.slot[i, at] = NOBODY
+        if ((at - _home(w, slot.id)) & mask) >= ((at - hole) & mask):
+            w.slot[i, hole].id = slot.id
+            w.slot[i, hole].node = slot.node
+            slot.node = NOBODY
             hole = at
 
 
 @kernel
-def _append(w: Any, i: Any, node: Any) -> None:
+def _put_behind(w: Any, i: Any, node: Any, ahead: Any) -> None:
+    """``node`` stands behind ``ahead`` in the row of those that nobody holds; NOBODY: in front of all."""
     a, new = w.at[i], w.nodes[i, node]
-    new.ahead = a.last_kept
-    new.behind = NOBODY
-    if a.last_kept == NOBODY:
+    behind = a.first_kept if ahead == NOBODY else w.nodes[i, ahead].behind
+    new.ahead = ahead
+    new.behind = behind
+    if ahead == NOBODY:
         a.first_kept = node
     else:
-        w.nodes[i, a.last_kept].behind = node
-    a.last_kept = node
-    a.kept += new.size
+        w.nodes[i, ahead].behind = node
+    if behind == NOBODY:
+        a.last_kept = node
+    else:
+        w.nodes[i, behind].ahead = node
+    a.kept += new.size * new.unit
 
 
 @kernel
 def _remove(w: Any, i: Any, node: Any) -> None:
+    """``node`` leaves the row."""
     a, old = w.at[i], w.nodes[i, node]
     if old.ahead == NOBODY:
         a.first_kept = old.behind
@@ -88,27 +110,21 @@ def _remove(w: Any, i: Any, node: Any) -> None:
         a.last_kept = old.ahead
     else:
         w.nodes[i, old.behind].ahead = old.ahead
-    a.kept -= old.size
+    a.kept -= old.size * old.unit
 
 
 @kernel
-def _new(w: Any, i: Any, key: Any, size: Any) -> Any:
+def _new(w: Any, i: Any, names_from: Any, size: Any, unit: Any, parent: Any, users: Any) -> Any:
     a = w.at[i]
     a.spares -= 1
     node = w.spare[i, a.spares]
     new = w.nodes[i, node]
-    new.id = key
+    new.names_from = names_from
     new.size = size
-    new.users = 0
+    new.unit = unit
+    new.parent = parent
+    new.users = users
     return node
-
-
-@kernel
-def _drop(w: Any, i: Any, node: Any) -> None:
-    a = w.at[i]
-    w.nodes[i, node].id = NOBODY
-    w.spare[i, a.spares] = node
-    a.spares += 1
 
 
 @kernel
@@ -118,67 +134,101 @@ def _evict(w: Any, i: Any, wanted: Any) -> None:
     while a.free < wanted:
         node = a.first_kept
         old = w.nodes[i, node]
-        if old.id == NOBODY:
-            part = min(np.int64(old.size), wanted - a.free)
-            old.size -= part
-            a.kept -= part
-            a.free += part
-            if old.size == 0:
-                _remove(w, i, node)
-                _drop(w, i, node)
-        else:
-            a.free += old.size
+        part = min(old.size, (wanted - a.free + old.unit - 1) // old.unit)
+        old.size -= part
+        a.kept -= part * old.unit
+        a.free += part * old.unit
+        if old.size == 0:
             _remove(w, i, node)
-            _forget(w, i, old.id)
-            _drop(w, i, node)
+            if old.names_from != NOBODY:
+                _forget(w, i, w.ids[old.names_from])
+            old.names_from = NOBODY
+            w.spare[i, a.spares] = node
+            a.spares += 1
 
 
 @kernel
-def _node(w: Any, i: Any, q: Any, b: Any) -> Any:
-    """The node of a request's named block number ``b``, or NOBODY."""
-    return w.slot[i, _place(w, i, w.ids[q.names_from + b])]
+def _alike(w: Any, i: Any, q: Any, begin: Any, end: Any, node: Any) -> Any:
+    """How many of a request's named blocks from ``begin`` on and before ``end`` are those of a segment with the same
+    first one."""
+    mine, its = q.names_from + begin, w.nodes[i, node].names_from
+    most = min(w.nodes[i, node].size, end - begin)
+    if w.ids[mine + most - 1] == w.ids[its + most - 1]:
+        return most
+    low, high = np.int64(1), most - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if w.ids[mine + middle - 1] == w.ids[its + middle - 1]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@kernel
+def _segment(w: Any, i: Any, q: Any, begin: Any) -> Any:
+    """The segment that begins with a request's named block number ``begin``, or NOBODY."""
+    return w.slot[i, _place(w, i, w.ids[q.names_from + begin])].node
 
 
 @kernel
 def find(w: Any, settings: Any, i: Any, r: Any) -> Any:
     """(how many of the request's first named blocks are there, how many of them nobody holds). One token at least is
-    always computed.
-
-    Whoever holds a block holds those before it, and gives it back before them: where a block is, all before it are, and
-    are held by as many or more. So both numbers are found by halving.
-    """
+    always computed."""
+    found, unused = np.int64(0), np.int64(0)
     if not settings.caching:
-        return 0, 0
+        return found, unused
     q = w.requests[r]
-    tokens = settings.block_tokens * settings.name_blocks
-    low, high = np.int64(0), min(np.int64(q.names), (q.prompt + q.made - 1) // tokens)
-    while low < high:
-        middle = (low + high) // 2
-        if _node(w, i, q, middle) == NOBODY:
-            high = middle
-        else:
-            low = middle + 1
-    found = low
-    low = np.int64(0)
-    while low < high:
-        middle = (low + high) // 2
-        if w.nodes[i, _node(w, i, q, middle)].users == 0:
-            high = middle
-        else:
-            low = middle + 1
-    return found, found - low
+    most = min(np.int64(q.names), (q.prompt + q.made - 1) // (settings.block_tokens * settings.name_blocks))
+    while found < most:
+        node = _segment(w, i, q, found)
+        if node == NOBODY:
+            break
+        alike = _alike(w, i, q, found, most, node)
+        found += alike
+        if w.nodes[i, node].users == 0:
+            unused += alike
+        if alike < w.nodes[i, node].size:
+            break
+    return found, unused
 
 
 @kernel
 def hold(w: Any, i: Any, r: Any, found: Any) -> None:
     """Request ``r`` holds the first ``found`` of its named blocks, which are there."""
     q = w.requests[r]
-    for b in range(found):
-        node = _node(w, i, q, b)
-        if w.nodes[i, node].users == 0:
-            _remove(w, i, node)
-        w.nodes[i, node].users += 1
+    q.tip = NOBODY
     q.named = found
+    begin = np.int64(0)
+    while begin < found:
+        node = _segment(w, i, q, begin)
+        alike = _alike(w, i, q, begin, found, node)
+        if alike < w.nodes[i, node].size:
+            node = _cut_off(w, i, node, alike)
+        held = w.nodes[i, node]
+        if held.users == 0:
+            _remove(w, i, node)
+        held.users += 1
+        held.parent = q.tip  # the one before it may have grown or been cut since
+        q.tip = node
+        begin += alike
+
+
+@kernel
+def _cut_off(w: Any, i: Any, node: Any, size: Any) -> Any:
+    """The first ``size`` blocks of a segment as a segment of their own. The rest stays what those who hold it know."""
+    rest = w.nodes[i, node]
+    front = _new(w, i, rest.names_from, size, rest.unit, rest.parent, rest.users)
+    rest.names_from += size
+    rest.size -= size
+    rest.parent = front
+    _remember(w, i, node)
+    slot = w.slot[i, _place(w, i, w.ids[w.nodes[i, front].names_from])]
+    slot.node = front
+    if rest.users == 0:
+        w.at[i].kept -= size * rest.unit
+        _put_behind(w, i, front, node)
+    return front
 
 
 @kernel
@@ -194,20 +244,21 @@ def take(w: Any, i: Any, count: Any) -> None:
 def name(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
     """What of the request's named blocks is full with its first ``tokens`` can be found from here on.
 
-    A block that another request has named meanwhile stays that one's; this request's own copy has no name, nor has what
-    is behind it: what is held by name is a prompt's beginning.
+    Where another request has named the next of them meanwhile, that one stays found; this request's own copy has no
+    name, nor has what is behind it: what is held by name is a prompt's beginning.
     """
     q = w.requests[r]
     full = min(np.int64(q.names), tokens // (settings.block_tokens * settings.name_blocks))
-    while q.named < full:
-        key = w.ids[q.names_from + q.named]
-        place = _place(w, i, key)
-        if w.slot[i, place] != NOBODY:
-            return
-        node = _new(w, i, key, settings.name_blocks)
-        w.nodes[i, node].users = 1
-        w.slot[i, place] = node
-        q.named += 1
+    if full <= q.named or _segment(w, i, q, np.int64(q.named)) != NOBODY:
+        return
+    new, begin = full - q.named, q.names_from + q.named
+    mine = q.tip != NOBODY and w.nodes[i, q.tip].users == 1
+    if mine and w.nodes[i, q.tip].names_from + w.nodes[i, q.tip].size == begin:
+        w.nodes[i, q.tip].size += new
+    else:
+        q.tip = _new(w, i, begin, new, settings.name_blocks, q.tip, np.int64(1))
+        _remember(w, i, q.tip)
+    q.named = full
 
 
 @kernel
@@ -221,14 +272,34 @@ def give_back(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
         return
     plain = held - q.named * settings.name_blocks
     if plain > 0:
-        if a.last_kept != NOBODY and w.nodes[i, a.last_kept].id == NOBODY:
-            w.nodes[i, a.last_kept].size += plain
+        last = a.last_kept
+        if last != NOBODY and w.nodes[i, last].names_from == NOBODY:
+            w.nodes[i, last].size += plain
             a.kept += plain
         else:
-            _append(w, i, _new(w, i, NOBODY, plain))
-    for b in range(q.named - 1, -1, -1):
-        node = _node(w, i, q, b)
-        w.nodes[i, node].users -= 1
-        if w.nodes[i, node].users == 0:
-            _append(w, i, node)
+            _put_behind(w, i, _new(w, i, NOBODY, plain, np.int64(1), NOBODY, np.int64(0)), last)
+    node = q.tip
+    while node != NOBODY:
+        old = w.nodes[i, node]
+        old.users -= 1
+        if old.users == 0:
+            _put_behind(w, i, node, a.last_kept)
+        node = old.parent
     q.named = 0
+    q.tip = NOBODY
+
+
+@kernel
+def forget_all(w: Any, i: Any) -> None:
+    """Nothing is held or kept on instance ``i``."""
+    a = w.at[i]
+    a.free = a.blocks
+    a.kept = 0
+    a.first_kept = NOBODY
+    a.last_kept = NOBODY
+    for place in range(w.slot.shape[1]):
+        w.slot[i, place].node = NOBODY
+    for node in range(w.spare.shape[1]):
+        w.spare[i, node] = node
+        w.nodes[i, node].names_from = NOBODY
+    a.spares = w.spare.shape[1]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from groundswell.chance import kernel
+from groundswell.simulate.blocks import forget_all
 from groundswell.simulate.events import expect, woken
 from groundswell.simulate.serving import AGAIN, fail
 from groundswell.simulate.state import LOST, NOBODY
@@ -42,21 +43,8 @@ def crash(w: Any, i: Any, now_s: Any) -> None:
     load.requests = 0
     load.prefill_tokens = 0
     load.tokens = 0
-    _forget_all(w, i)
+    forget_all(w, i)
     woken(w, i)
-
-
-@kernel
-def _forget_all(w: Any, i: Any) -> None:
-    a = w.at[i]
-    a.free = a.blocks
-    a.kept = 0
-    a.first_kept = NOBODY
-    a.last_kept = NOBODY
-    w.slot[i] = NOBODY
-    for node in range(w.spare.shape[1]):
-        w.spare[i, node] = node
-    a.spares = w.spare.shape[1] if w.spare.shape[1] > 1 else 0
 
 
 @kernel
@@ -66,6 +54,7 @@ def _lose(w: Any, r: Any, now_s: Any) -> None:
     q.ahead = NOBODY
     q.behind = NOBODY
     q.named = 0
+    q.tip = NOBODY
     q.computed = 0
     q.made = 0
     q.handed = 0

@@ -34,6 +34,7 @@ REQUEST = np.dtype(
         ("joined", "i8"),  # the engine's tick less the tokens made: what is made is tick - joined
         ("since", "i8"),  # the tick at which it joined those that decode
         ("order", "i8"),  # of admission to its engine
+        ("tip", "i8"),  # the last segment that it holds by name
         ("names", "i4"),  # how many named blocks it has
         ("named", "i4"),  # how many of these, from the first on, it holds by name
         ("prompt", "i4"),
@@ -134,9 +135,21 @@ END = np.dtype([("tick", "i8"), ("order", "i8"), ("who", "i8")])
 PEAK = np.dtype([("tick", "i8"), ("gap_s", "f8")])
 """The longest step from a tick on."""
 
-NODE = np.dtype([("id", "i8"), ("size", "i8"), ("users", "i8"), ("ahead", "i8"), ("behind", "i8")])
-"""A named block, or blocks without a name that were given back together: how many blocks, how many requests hold it,
-and who is next to it in the row of those that nobody holds."""
+NODE = np.dtype(
+    [
+        ("names_from", "i8"),  # where its ids begin in World.ids; NOBODY for blocks without a name
+        ("size", "i8"),  # how many named blocks, or blocks without a name, it is,
+        ("unit", "i8"),  # each of so many of the engine's
+        ("users", "i8"),  # how many requests hold it
+        ("parent", "i8"),  # the segment before it
+        ("ahead", "i8"),  # its neighbours in the row of those that nobody holds
+        ("behind", "i8"),
+    ]
+)
+"""Named blocks behind each other, or blocks without a name that were given back together."""
+
+SLOT = np.dtype([("id", "i8"), ("node", "i8")])
+"""Which segment begins with an id."""
 
 COMING = np.dtype([("at_s", "f8"), ("order", "i8"), ("who", "i8"), ("why", "i8")])
 """Who comes when, other than at a recorded arrival, as a heap."""
@@ -192,8 +205,8 @@ class World(NamedTuple):
     """[1]: how long a stretch is."""
     ids: Ints
     """The ids of all prompts' named blocks, one after the other."""
-    slot: Ints
-    """[I, H]: the node of an id, at a place that its hash says; NOBODY where there is none."""
+    slot: Records
+    """[I, H] of SLOT, each at a place that the id's hash says; its node is NOBODY where there is none."""
     nodes: Records
     """[I, M] of NODE."""
     spare: Ints
@@ -224,6 +237,6 @@ def requests_of(arrival_s: Any, prompt: Any, output: Any) -> Records:
     new["arrival_s"], new["prompt"], new["output"], new["goal"] = arrival_s, prompt, output, output
     for name in ("ready_s", "admitted_s", "first_s", "latest_s", "done_s"):
         new[name] = np.nan
-    for name in ("ahead", "behind", "child", "instance", "next_turn"):
+    for name in ("tip", "ahead", "behind", "child", "instance", "next_turn"):
         new[name] = NOBODY
     return new

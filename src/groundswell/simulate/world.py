@@ -23,6 +23,7 @@ from groundswell.simulate.state import (
     NODE,
     PEAK,
     POOL,
+    SLOT,
     STAGE,
     Floats,
     Ints,
@@ -106,6 +107,8 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
     general["transfer_s"], general["transfer_token_s"] = fleet.transfer.request_s, fleet.transfer.token_s
     span_s = float(asked.arrival_s[-1])
     spare = np.tile(np.arange(nodes), (count, 1))
+    slot = np.zeros((count, slots), SLOT)
+    slot["node"] = NOBODY
     return World(
         requests=requests,
         at=at,
@@ -116,7 +119,7 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
         gaps=np.zeros((_STRETCHES, GAP_BUCKETS), np.int64),
         stretch_s=np.array([max(1.05 * span_s / _STRETCHES, 1e-3)]),
         ids=asked.names.ids,
-        slot=np.full((count, slots), NOBODY, np.int64),
+        slot=slot,
         nodes=np.zeros((count, nodes), NODE),
         spare=spare,
         tree=tree,
