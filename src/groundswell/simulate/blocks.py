@@ -47,7 +47,7 @@ def _place(w: Any, i: Any, key: Any) -> Any:
     """Where ``key`` is in the table, or would be."""
     mask = w.slot.shape[1] - 1
     place = _home(w, key)
-    while w.slot[i, place].node != NOBODY and w.slot[i, place].id != key:
+    while w.slot[i, place].node != 0 and w.slot[i, place].id != key:
         place = (place + 1) & mask
     return place
 
@@ -58,7 +58,7 @@ def _remember(w: Any, i: Any, node: Any) -> None:
     key = w.ids[w.nodes[i, node].names_from]
     slot = w.slot[i, _place(w, i, key)]
     slot.id = key
-    slot.node = node
+    slot.node = node + 1
 
 
 @kernel
@@ -66,17 +66,17 @@ def _forget(w: Any, i: Any, key: Any) -> None:
     """Take ``key`` out of the table; those behind it move up (Knuth, TAOCP 3, 6.4, algorithm R)."""
     mask = w.slot.shape[1] - 1
     hole = _place(w, i, key)
-    w.slot[i, hole].node = NOBODY
+    w.slot[i, hole].node = 0
     at = hole
     while True:
         at = (at + 1) & mask
         slot = w.slot[i, at]
-        if slot.node == NOBODY:
+        if slot.node == 0:
             return
         if ((at - _home(w, slot.id)) & mask) >= ((at - hole) & mask):
             w.slot[i, hole].id = slot.id
             w.slot[i, hole].node = slot.node
-            slot.node = NOBODY
+            slot.node = 0
             hole = at
 
 
@@ -116,8 +116,12 @@ def _remove(w: Any, i: Any, node: Any) -> None:
 @kernel
 def _new(w: Any, i: Any, names_from: Any, size: Any, unit: Any, parent: Any, users: Any) -> Any:
     a = w.at[i]
-    a.spares -= 1
-    node = w.spare[i, a.spares]
+    if a.spares > 0:
+        a.spares -= 1
+        node = w.spare[i, a.spares]
+    else:
+        node = a.nodes
+        a.nodes += 1
     new = w.nodes[i, node]
     new.names_from = names_from
     new.size = size
@@ -168,7 +172,7 @@ def _alike(w: Any, i: Any, q: Any, begin: Any, end: Any, node: Any) -> Any:
 @kernel
 def _segment(w: Any, i: Any, q: Any, begin: Any) -> Any:
     """The segment that begins with a request's named block number ``begin``, or NOBODY."""
-    return w.slot[i, _place(w, i, w.ids[q.names_from + begin])].node
+    return w.slot[i, _place(w, i, w.ids[q.names_from + begin])].node - 1
 
 
 @kernel
@@ -224,7 +228,7 @@ def _cut_off(w: Any, i: Any, node: Any, size: Any) -> Any:
     rest.parent = front
     _remember(w, i, node)
     slot = w.slot[i, _place(w, i, w.ids[w.nodes[i, front].names_from])]
-    slot.node = front
+    slot.node = front + 1
     if rest.users == 0:
         w.at[i].kept -= size * rest.unit
         _put_behind(w, i, front, node)
@@ -298,8 +302,8 @@ def forget_all(w: Any, i: Any) -> None:
     a.first_kept = NOBODY
     a.last_kept = NOBODY
     for place in range(w.slot.shape[1]):
-        w.slot[i, place].node = NOBODY
-    for node in range(w.spare.shape[1]):
-        w.spare[i, node] = node
+        w.slot[i, place].node = 0
+    for node in range(a.nodes):
         w.nodes[i, node].names_from = NOBODY
-    a.spares = w.spare.shape[1]
+    a.nodes = 0
+    a.spares = 0

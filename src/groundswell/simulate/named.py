@@ -38,7 +38,9 @@ class Names:
         if not isinstance(block_tokens, int):
             raise DataError(f"the workload has prefix blocks, but its metadata does not say {BLOCK_SIZE_KEY}")
         full = np.minimum(count, prompt // block_tokens)
-        return cls(np.ascontiguousarray(ids, np.int64), np.cumsum(count) - count, full, block_tokens)
+        # Kernels are compiled anew for an array that may not be written to.
+        ids = ids if ids.flags.writeable else ids.copy()
+        return cls(ids, np.cumsum(count) - count, full, block_tokens)
 
     def extended(self, turns: Turns, tokens: Ints) -> Names:
         """With the names that a next turn's prompt has for this turn's reply, as an engine keeps replies too;

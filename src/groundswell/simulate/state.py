@@ -88,7 +88,8 @@ INSTANCE = np.dtype(
         ("waiting_tokens", "i8"),  # prompt tokens of those that wait
         ("prefilled", "i8"),  # prompt tokens that were read in the newest step, for whoever watches
         ("peaks", "i8"),
-        ("spares", "i8"),
+        ("nodes", "i8"),  # how many have been in use; those that are so no more are in World.spare,
+        ("spares", "i8"),  # which has so many
         ("step_tokens", "i8"),
         ("step_decodes", "i8"),
         ("step_context", "i8"),
@@ -206,7 +207,7 @@ class World(NamedTuple):
     ids: Ints
     """The ids of all prompts' named blocks, one after the other."""
     slot: Records
-    """[I, H] of SLOT, each at a place that the id's hash says; its node is NOBODY where there is none."""
+    """[I, H] of SLOT, each at a place that the id's hash says; its node is one more than the number, 0 for none."""
     nodes: Records
     """[I, M] of NODE."""
     spare: Ints

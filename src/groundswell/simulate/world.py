@@ -106,9 +106,6 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
     general["most_tries"] = fleet.most_tries
     general["transfer_s"], general["transfer_token_s"] = fleet.transfer.request_s, fleet.transfer.token_s
     span_s = float(asked.arrival_s[-1])
-    spare = np.tile(np.arange(nodes), (count, 1))
-    slot = np.zeros((count, slots), SLOT)
-    slot["node"] = NOBODY
     return World(
         requests=requests,
         at=at,
@@ -119,9 +116,9 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
         gaps=np.zeros((_STRETCHES, GAP_BUCKETS), np.int64),
         stretch_s=np.array([max(1.05 * span_s / _STRETCHES, 1e-3)]),
         ids=asked.names.ids,
-        slot=slot,
+        slot=np.zeros((count, slots), SLOT),
         nodes=np.zeros((count, nodes), NODE),
-        spare=spare,
+        spare=np.zeros((count, nodes), np.int64),
         tree=tree,
         coming=np.zeros(requests.size if others else 1, COMING),
         load=load,
@@ -175,7 +172,6 @@ def _instances(asked: Asked, fleet: Fleet) -> tuple[Records, Records, int, int]:
         return pools, at, 1, 1
     most = int(blocks.max()) // (named // block_tokens)
     nodes = int(blocks.max()) + 1  # each is a block at least: those without a name can lie scattered among named ones
-    at["spares"] = nodes
     return pools, at, 1 << int(np.ceil(np.log2(max(2 * most, 2)))), nodes
 
 
