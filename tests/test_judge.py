@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -291,3 +292,31 @@ def test_requests_that_are_due_behind_the_span_are_left_out() -> None:
     due = np.r_[np.arange(100.0), 500.0]
     found = judge(run_of(due, np.ones(101), {"run": {"span_s": 100.0}}))
     assert (found.window.span_s, found.window.end_s, found.window.left_out) == (100.0, 99.0, 2)
+
+
+def test_a_judgement_holds_one_metric_of_a_run_at_a_time() -> None:
+    # Five latencies, each with its place in time and sorted, and a copy of the requests in the window were 330 bytes a
+    # request; what is asked for is as much as twelve columns of eight.
+    n = 100_000
+    random = np.random.default_rng(6)
+    first_s, tokens = random.exponential(0.3, n), random.integers(2, 300, n)
+    due_s = np.arange(n) * 0.01
+    results = run_of(
+        due_s,
+        first_s,
+        sent_s=due_s + 1e-4,
+        first_answer_s=due_s + first_s + 0.1,
+        done_s=due_s + first_s + tokens * 0.01,
+        asked_tokens=tokens,
+        output_tokens=tokens,
+        error=failing(n, range(0, n, 100)),
+    )
+    slo = SLO.parse("ttft:p99<2s,tpot:p99<0.1s")
+    judge(Results(results.frame[:1_000]), slo)  # what is made once and kept
+    tracemalloc.start()
+    try:
+        judge(results, slo)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * 8 * n

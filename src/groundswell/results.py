@@ -155,7 +155,8 @@ class Results:
         try:
             there = pl.read_parquet_schema(path)
             names = [name for name in COLUMNS if name in there and (name in REQUIRED or name not in leave_out)]
-            frame = pl.read_parquet(path, columns=names).rechunk()
+            # One by one: columns are put together from row groups, and only one is in memory twice at a time.
+            frame = pl.DataFrame([pl.read_parquet(path, columns=[name])[name].rechunk() for name in names])
             metadata = parquet_noted(path)
         except (pl.exceptions.PolarsError, OSError) as fault:
             raise DataError(f"{path}: not a readable Parquet file: {' '.join(str(fault).split())}") from None

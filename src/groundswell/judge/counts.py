@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from groundswell.judge.figures import ErrorKind, ServerTotal, Tokens
 from groundswell.results import Results
+
+Floats = NDArray[np.float64]
 
 _EXAMPLES = 3
 _STATUSES = 8
@@ -41,26 +44,33 @@ def _most(column: pl.Series, most: int) -> list[tuple[str, int]]:
 
 def tokens_of(results: Results) -> Tokens:
     """Counts over all requests that ended well."""
-    well = Results(results.frame.filter(pl.col("error").is_null()))
-    asked, output = well.floats("asked_tokens"), well.floats("output_tokens")
-    made, prompt = well.floats("made_tokens"), well.floats("prompt_tokens")
-    both, counted = ~np.isnan(made) & ~np.isnan(prompt), ~np.isnan(output)
+    well = ~results.failed
+
+    def tokens(name: str) -> Floats:
+        return results.floats(name)[well]
+
+    def total(name: str) -> int:
+        return int(np.nansum(tokens(name)))
+
+    # What is nan, as it was not counted, is neither more nor less than anything.
+    excess = tokens("prompt_tokens") - tokens("made_tokens")
+    longer = tokens("output_tokens") - tokens("asked_tokens")
     return Tokens(
-        requests=len(well),
-        asked=int(asked.sum()),
-        output=int(np.nansum(output)),
-        reason=int(np.nansum(well.floats("reason_tokens"))),
-        input=int(well.floats("input_tokens").sum()),
-        made=int(np.nansum(made)),
-        prompt=int(np.nansum(prompt)),
-        cached=int(np.nansum(well.floats("cached_tokens"))),
-        output_counted=int(counted.sum()),
-        prompt_compared=int(both.sum()),
-        prompt_mismatches=int((made != prompt)[both].sum()),
-        prompt_excess=int((prompt - made)[both].sum()),
-        output_compared=int(counted.sum()),
-        output_shorter=int((output < asked)[counted].sum()),
-        output_longer=int((output > asked)[counted].sum()),
+        requests=int(well.sum()),
+        asked=total("asked_tokens"),
+        output=total("output_tokens"),
+        reason=total("reason_tokens"),
+        input=total("input_tokens"),
+        made=total("made_tokens"),
+        prompt=total("prompt_tokens"),
+        cached=total("cached_tokens"),
+        output_counted=int(np.count_nonzero(~np.isnan(longer))),
+        prompt_compared=int(np.count_nonzero(~np.isnan(excess))),
+        prompt_mismatches=int(np.count_nonzero(np.nan_to_num(excess))),
+        prompt_excess=int(np.nansum(excess)),
+        output_compared=int(np.count_nonzero(~np.isnan(longer))),
+        output_shorter=int(np.count_nonzero(longer < 0)),
+        output_longer=int(np.count_nonzero(longer > 0)),
     )
 
 

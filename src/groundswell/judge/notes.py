@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import polars as pl
 
 from groundswell.judge.figures import ServerTotal, Tokens, Window
 from groundswell.results import Results
@@ -40,7 +39,7 @@ def _interrupted(results: Results) -> Iterator[str]:
     remaining = results.run.get("remaining")
     left = f"; {remaining:,} requests were not due yet" if isinstance(remaining, int) and remaining else ""
     yield f"the run was interrupted, and is judged on what was due until then{left}"
-    given_up = results.frame.filter(pl.col("error") == "interrupted").height
+    given_up = int((results.frame["error"] == "interrupted").sum())
     if given_up:
         yield f"{given_up:,} requests that were open when it was interrupted count as failed"
 
@@ -61,16 +60,17 @@ def _counted(results: Results, tokens: Tokens) -> Iterator[str]:
             f"of {tokens.output_compared:,} replies {' and '.join(wrong)} than asked ({tokens.output:,} tokens for "
             f"{tokens.asked:,}): the server may not know ignore_eos"
         )
-    well = results.frame.filter(pl.col("error").is_null())
-    several = well.filter(pl.col("asked_tokens") > 1)
-    uncounted = several["output_tokens"].null_count() if "output_tokens" in results else several.height
+    frame = results.frame
+    well = frame["error"].is_null()
+    several = well & (frame["asked_tokens"] > 1)
+    uncounted = int((several & frame["output_tokens"].is_null() if "output_tokens" in results else several).sum())
     if uncounted:
         yield (
             f"the server did not count the tokens of {uncounted:,} replies: their events are taken for tokens"
             if "events" in results
             else f"the tokens of {uncounted:,} replies are not counted, so they have no time per token"
         )
-    empty = well["first_token_s"].null_count()
+    empty = int((well & frame["first_token_s"].is_null()).sum())
     if empty:
         yield f"{empty:,} replies ended well without a token: their end is taken for their first token"
 

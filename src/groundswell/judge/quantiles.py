@@ -15,7 +15,7 @@ from groundswell.stats.batches import FEWEST, interval, run_length, weights
 from groundswell.stats.estimate import Estimate
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer[Any]]
 
 STRETCHES = 120
 """Into so many equal stretches of time the window is cut."""
@@ -65,13 +65,14 @@ class Sample:
     def of(cls, values: Floats, stretch: Ints, stretches: int = STRETCHES, weight: Floats | None = None) -> Sample:
         """The sample of ``values`` from stretches of time numbered from 0; nan is left out, infinity stays."""
         there = ~np.isnan(values)
-        order = np.flatnonzero(there)[np.argsort(values[there])]
-        return cls(values[order], stretch[order], stretches, None if weight is None else weight[order])
+        values, stretch = values[there], stretch[there]
+        order = np.argsort(values)
+        return cls(values[order], stretch[order], stretches, None if weight is None else weight[there][order])
 
     @property
     def n(self) -> int:
         """How many values there are."""
-        return int(self._upto[-1]) if self.rising.size else 0
+        return self._number(self.rising.size)
 
     @property
     def failed(self) -> int:
@@ -149,12 +150,13 @@ class Sample:
         even = np.linspace(0, n - 1, min(_POINTS, n)).astype(np.int64)
         late = n - 1 - np.geomspace(1, n, min(_POINTS, n)).astype(np.int64) // 2
         at = np.unique(self._places(np.unique(np.concatenate((even, late)))))
-        return Curve(self.rising[at], self._upto[at] / self.n)
+        upto = at + 1.0 if self.weight is None else self._upto[at]
+        return Curve(self.rising[at], upto / self.n)
 
     @cached_property
     def _upto(self) -> Floats:
-        """How many values there are up to each, itself included."""
-        return np.arange(1.0, self.rising.size + 1) if self.weight is None else np.cumsum(self.weight)
+        """How many values there are up to each, itself included; of use only where they have weights."""
+        return np.empty(0) if self.weight is None else np.cumsum(self.weight)
 
     @cached_property
     def _finite(self) -> int:
@@ -166,7 +168,7 @@ class Sample:
         return int(np.count_nonzero(self._per_stretch(self.rising.size)))
 
     def _number(self, size: int) -> int:
-        return int(self._upto[size - 1]) if size else 0
+        return size if self.weight is None else int(self._upto[size - 1]) if size else 0
 
     def _places(self, ranks: Any) -> Any:
         return ranks if self.weight is None else np.searchsorted(self._upto, np.asarray(ranks) + 1)
@@ -213,11 +215,11 @@ def quantiles_by_group(values: Floats, group: Ints, groups: int, qs: tuple[float
     have one beyond it (1 / (1 − q)). Values that are nan, and groups below 0, are left out."""
     there = ~np.isnan(values) & (group >= 0)
     values, group = values[there], group[there].astype(np.uint16)
-    order = np.argsort(values)
-    order = order[np.argsort(group[order], kind="stable")]
-    rising = values[order]
+    rising = values[np.argsort(group, kind="stable")]
     count = np.bincount(group, minlength=groups)
     begin = np.cumsum(count) - count
+    for first, size in zip(begin, count, strict=True):
+        rising[first : first + size].sort()
     found = []
     for q in qs:
         enough = count * (1.0 - q) >= 1.0 - 1e-9

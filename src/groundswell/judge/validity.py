@@ -52,10 +52,11 @@ def _unsent(results: Results, window: Window) -> tuple[Reason, ...]:
 def _late(results: Results, latencies: Mapping[str, Floats], inside: Bools) -> tuple[Reason, ...]:
     if "lag" not in latencies:
         return ()
-    own = inside & ~np.isnan(latencies["lag"]) & ~np.isposinf(latencies["lag"])
+    lags_s = latencies["lag"]
+    own = inside & np.isfinite(lags_s)
     if "held" in results:  # these waited because they were told to
         own &= ~results.frame["held"].fill_null(False).to_numpy()
-    lag_s = quantile(np.sort(latencies["lag"][own]), 0.99)
+    lag_s = quantile(np.sort(lags_s[own]), 0.99)
     ttft = latencies["ttft"][inside]
     ttft_s = quantile(np.sort(ttft[~np.isnan(ttft)]), 0.5)
     if not lag_s > LAG_SHARE * ttft_s:
