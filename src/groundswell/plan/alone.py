@@ -18,8 +18,8 @@ Ints = NDArray[np.int64]
 class Alone:
     """N requests, each by itself: no fleet is faster, however large (:func:`groundswell.simulate.engine.step_s`).
 
-    Prompts whose beginnings have names are taken to be in the prefix cache as far as they can be. A request for which
-    there is no memory takes for ever.
+    Beginnings of prompts that an earlier request had are taken to be in the prefix cache. A request for which there is
+    no memory takes for ever.
     """
 
     arrival_s: Floats
@@ -93,8 +93,15 @@ def busy_s(engine: Engine, work_s: Floats, tokens: Floats, further: Floats) -> F
 
 
 def _cached(asked: Asked, prompt: Ints) -> Ints:
-    """Tokens of each prompt that can be in the prefix cache: one at least is always computed."""
-    size = asked.names.block_tokens
-    if size is None:
+    """Tokens of each prompt that can be in a prefix cache, as an earlier request had them; one at least is always
+    computed."""
+    names = asked.names
+    if names.block_tokens is None or not names.ids.size:
         return np.zeros_like(prompt)
-    return np.minimum(np.asarray(asked.names.count, np.int64), (prompt - 1) // size) * size
+    # What is named of a reply, and not of its prompt, is in memory for those that come later.
+    row = np.repeat(np.arange(prompt.size), names.count)
+    place = np.arange(row.size) - np.repeat(np.cumsum(names.count) - names.count, names.count)
+    _, first, same = np.unique(names.ids[names.begin[row] + place], return_index=True, return_inverse=True)
+    # Equal ids are equal tokens behind equal tokens: who has had one has had all before it.
+    known = (row[first][same] < row) & (place < (prompt[row] - 1) // names.block_tokens)
+    return np.bincount(row[known], minlength=prompt.size) * names.block_tokens

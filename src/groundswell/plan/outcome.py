@@ -103,7 +103,7 @@ def observe(sent: Sent, fleet: Callable[[int], Fleet], seed: int, patience: Pati
     if backlog.grows:
         return Outcome({}, f"overloaded: {_told(backlog)}")
     if stopped and patience is not None:
-        most = f"more than {patience.most:.0%} of the requests were later than {patience.bound_s:g} s"
+        most = f"more than {100 * patience.most:.3g} % of the requests were later than {patience.bound_s:g} s"
         return Outcome({}, f"broken off after {stopped[0]:.0f} s: {most} by then")
     return Outcome(samples_of(runs, sent.begin_s, sent.end_s))
 
@@ -169,6 +169,6 @@ def _never(world: World, at_s: float) -> bool:
 def _told(backlog: Backlog) -> str:
     share = backlog.untaken
     return (
-        f"{backlog.waiting:,} requests waited when the last came; {share.value:.1%} ({share.low:.1%} to "
-        f"{share.high:.1%}) of what came was left over, all through the run"
+        f"{backlog.waiting:,} requests waited when the last came; {100 * share.value:.3g} % ({100 * share.low:.3g} to "
+        f"{100 * share.high:.3g} %) of what came was left over, all through the run"
     )

@@ -20,10 +20,10 @@ from groundswell.plan.grid import Bounds, grid, over_of
 from groundswell.plan.methods import EVERY, METHODS, Drawn
 from groundswell.plan.outcome import Patience
 from groundswell.plan.price import Price, hardware
-from groundswell.plan.reach import check_enough, check_told, unreachable
+from groundswell.plan.reach import check_enough, check_told, missed, unreachable
 from groundswell.plan.trials import Setting, Trials
 from groundswell.plan.verify import verify
-from groundswell.plan.windows import Part, Whole, demand
+from groundswell.plan.windows import Part, Whole
 from groundswell.routing import ROUTING, Router
 from groundswell.simulate.parts import Engine
 from groundswell.simulate.world import Asked
@@ -89,7 +89,7 @@ def plan(
     routing = ROUTING.build(router) if isinstance(router, str) else router
     setting = Setting(engine, routing, seed, options.most_instances, Patience.of(slos), drawn)
     trials = {name: Trials.of(name, setting, parts) for name in options.methods}
-    first = _first(whole, parts)
+    first = _first(parts)
     answers = _each(trials, asked, first)
     verified: Verified | None = None
     if len(parts) > 1 or options.window_s is not None or parts[0].why != "all of it":
@@ -106,10 +106,12 @@ def plan(
         seed=seed,
         engine=_described(engine),
         verified=verified,
-        notes=(*notes, *_notes(whole, engine)),
+        notes=(*notes, *_notes(whole, engine), *([whole.short] if whole.short and len(parts) == 1 else ())),
     )
     best = made.answer
-    if best.instances is not None:
+    if best.instances is None:
+        made = replace(made, notes=(*made.notes, *_without_caches(whole, asked, engine)))
+    else:
         made = replace(made, hardware=hardware(best.instances, options.gpus, options.price))
         asked_parts = next(iter(trials.values())).parts
         made = replace(made, without=tuple(without_each(setting, whole, asked_parts, asked, best, options.clients)))
@@ -136,10 +138,9 @@ def _within_reach(slo: SLO, parts: list[Part], engine: Engine) -> tuple[list[Par
     return kept, [f"{len(lost)} of {len(parts)} windows are not planned for. {lost[0]}"] if lost else []
 
 
-def _first(whole: Whole, parts: Sequence[Part]) -> int:
+def _first(parts: Sequence[Part]) -> int:
     """How many instances to try first."""
-    needs = [demand(whole.engine, p.alone, np.array([p.begin_s]), p.end_s - p.begin_s)[0] for p in parts]
-    return max(math.ceil(_GUESS * float(max(needs))), 1)
+    return max(math.ceil(_GUESS * max(part.busy for part in parts)), 1)
 
 
 def _each(trials: dict[str, Trials], slo: SLO, first: int) -> dict[str, Answer]:
@@ -204,6 +205,13 @@ def _notes(whole: Whole, engine: Engine) -> Iterator[str]:
             f"{lost:,} of {whole.alone.prompt.size:,} requests are longer than the {engine.most_context:,} tokens for "
             f"which an engine has memory: they fail on any fleet{later}, and count as infinitely late"
         )
+
+
+def _without_caches(whole: Whole, slo: SLO, engine: Engine) -> Iterator[str]:
+    if engine.caching and {"prefix_runs", "prefix_blocks"} & set(whole.workload.frame.columns):
+        cold = Alone.of(Asked.of(whole.workload), replace(engine, caching=False))
+        if why := missed(slo, cold, np.ones(cold.prompt.size, np.bool_), engine):
+            yield why
 
 
 def _described(engine: Engine) -> dict[str, Any]:

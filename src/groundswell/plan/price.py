@@ -38,7 +38,7 @@ class Price:
         return self.amount * instances * (gpus if self.per == "gpu" else 1)
 
     def __str__(self) -> str:
-        return f"{self.amount:g} per {'GPU' if self.per == 'gpu' else 'instance'} and hour"
+        return f"{self.amount:g} {'a GPU' if self.per == 'gpu' else 'an instance'}"
 
 
 def hardware(instances: int, gpus: int, price: Price | None) -> Hardware:

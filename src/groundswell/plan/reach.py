@@ -73,6 +73,20 @@ def unreachable(slo: SLO, alone: Alone, judged: NDArray[np.bool_], engine: Engin
     return ""
 
 
+def missed(slo: SLO, cold: Alone, judged: NDArray[np.bool_], engine: Engine) -> str:
+    """Whether it is prefix caches that a fleet would need to keep ``slo``: in words, where ``cold`` requests, for which
+    nothing is in a cache, do not keep it alone. Empty where they do."""
+    why = unreachable(slo, cold, judged, engine)
+    if not why:
+        return ""
+    least = why.partition("; it takes")[0].partition("keeps it: ")[2]
+    return (
+        f"without prefix caches no number of instances keeps it: {least}. "
+        f"Each instance has a cache of its own, so the more there are, the less is found, unless the router sends "
+        f"prompts to where their beginnings are"
+    )
+
+
 def _at_best(clause: Clause, alone: Alone, judged: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """The values of a clause's metric where each request is alone, and how often each counts."""
     values = np.asarray(getattr(alone, f"{clause.metric}_s"))[judged]

@@ -64,6 +64,10 @@ class Trials:
 
     def at(self, instances: int, slo: SLO) -> Trial:
         """What becomes of ``slo`` on so many instances, in the window where it is worst."""
+        busy = max(part.busy for part in self.parts)
+        if instances < busy:
+            why = f"overloaded: what comes keeps {busy:.3g} instances busy at least, all the time"
+            return Trial(instances, "fails", False, (), why)
         worst: Trial | None = None
         for place in list(self._first):
             found = trial(self._outcome(place, instances), slo, instances, place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -45,6 +45,8 @@ class Part:
     end_s: float
     why: str
     alone: Alone = field(repr=False)
+    busy: float
+    """So many instances are busy all the time with what is judged, at least."""
 
     @property
     def span_s(self) -> float:
@@ -78,18 +80,33 @@ class Whole:
         return float(self.workload.arrival_s[-1])
 
     @property
-    def lead_s(self) -> float:
-        """How long the fleet is given to fill before requests are judged: twice the p95 of the time that requests take
-        alone, half a minute at least."""
+    def slow_s(self) -> float:
+        """The p95 of the time that requests take alone."""
         there = self.alone.e2e_s[~self.alone.too_long]
-        return max(_FILL * float(np.quantile(there, 0.95)), _LEAST_S) if there.size else _LEAST_S
+        return float(np.quantile(there, 0.95)) if there.size else 0.0
+
+    @property
+    def lead_s(self) -> float:
+        """How long the fleet is given to fill before requests are judged: twice :attr:`slow_s`, half a minute at
+        least."""
+        return max(_FILL * self.slow_s, _LEAST_S)
+
+    @property
+    def short(self) -> str:
+        """Why the workload is short for its requests, in words; empty where it is not."""
+        if _FILL * self.slow_s <= _SHARE * self.span_s:
+            return ""
+        return (
+            f"one request in 20 takes {show_duration(self.slow_s)} or more even alone, and the workload lasts "
+            f"{show_duration(self.span_s)}: fleets are still filling while they are judged, and may need more later"
+        )
 
     def parts(self, window_s: float | None = None) -> tuple[list[Part], str]:
         """What is planned for, and the rule in words. ``window_s`` is how long windows are; if it is None, a workload
         that is short enough is taken as a whole."""
         if window_s is None and self.span_s <= WHOLE_S:
             edge_s = min(self.lead_s, _SHARE * self.span_s)
-            part = Part(self.workload, 0.0, edge_s, self.span_s - edge_s, "all of it", self.alone)
+            part = self._part(self.workload, 0.0, (edge_s, self.span_s - edge_s), "all of it", self.alone)
             said = show_duration(edge_s)
             return [part], f"all of it is planned for; requests of its first and last {said} are served, but not judged"
         width_s = WINDOW_S if window_s is None else window_s
@@ -114,20 +131,26 @@ class Whole:
         return self._slice(int(low), int(high), from_s, (begin_s, end_s), why)
 
     def without(self, client: str, parts: list[Part]) -> list[Part]:
-        """``parts`` as they are if ``client`` sends nothing; those of which nothing is left are left out."""
+        """``parts`` where ``client`` sends nothing; those of which nothing is left are left out."""
         found = []
         for part in parts:
             kept = (part.workload.frame["client"] != client).to_numpy()
             if (kept & part.judged).any():
                 frame, alone = part.workload.frame.filter(pl.Series(kept)), part.alone.at(kept)
                 workload = Workload(frame, part.workload.metadata)
-                found.append(Part(workload, part.from_s, part.begin_s, part.end_s, part.why, alone))
+                found.append(self._part(workload, part.from_s, (part.begin_s, part.end_s), part.why, alone))
         return found
 
     def _slice(self, low: int, high: int, from_s: float, judged_s: tuple[float, float], why: str) -> Part:
         frame = self.workload.frame.slice(low, high - low).with_columns(pl.col("arrival_s") - from_s)
         workload = Workload(frame, self.workload.metadata)
-        return Part(workload, from_s, judged_s[0] - from_s, judged_s[1] - from_s, why, self.alone.at(slice(low, high)))
+        alone = replace(self.alone.at(slice(low, high)), arrival_s=workload.arrival_s)
+        return self._part(workload, from_s, (judged_s[0] - from_s, judged_s[1] - from_s), why, alone)
+
+    def _part(self, workload: Workload, from_s: float, judged_s: tuple[float, float], why: str, alone: Alone) -> Part:
+        begin_s, end_s = judged_s
+        busy = demand(self.engine, alone, np.array([begin_s]), end_s - begin_s)[0]
+        return Part(workload, from_s, begin_s, end_s, why, alone, float(busy))
 
     def _worst(self, width_s: float) -> Iterator[tuple[float, str]]:
         """Where the windows that ask for most begin, and by what."""

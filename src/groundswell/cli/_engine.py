@@ -1,0 +1,76 @@
+"""The options of verbs that simulate engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from groundswell.cli import _options as take
+from groundswell.errors import UsageError
+
+if TYPE_CHECKING:
+    from groundswell.simulate.cost import Profile
+    from groundswell.simulate.parts import Engine
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Which engine, on what, and how it is set (:func:`groundswell.cli._groups.with_options`)."""
+
+    model: Annotated[str | None, take.option("The model, such as qwen2.5-14b.", "NAME")] = None
+    gpu: Annotated[str | None, take.option("The GPU, such as a100 or h100.", "NAME")] = None
+    tp: Annotated[int, typer.Option(metavar="N", min=1, help="GPUs that share each layer (tensor parallelism).")] = 1
+    pp: Annotated[int, typer.Option(metavar="N", min=1, help="Stages of layers (pipeline parallelism).")] = 1
+    profile: Annotated[
+        Path | None, take.option("A profile of step times of your own (TOML), instead of --model and --gpu.", "FILE")
+    ] = None
+    overhead: Annotated[
+        str | None,
+        take.option("What the host adds to a step, such as 1ms. If not given: what the profile says.", "TIME"),
+    ] = None
+    max_num_seqs: Annotated[
+        int, typer.Option("--max-num-seqs", metavar="N", min=1, help="Most requests that run at a time.")
+    ] = 256
+    max_batched_tokens: Annotated[
+        int, typer.Option("--max-num-batched-tokens", metavar="N", min=1, help="Most tokens of a step.")
+    ] = 2048
+    kv_blocks: Annotated[
+        int | None,
+        take.option("Blocks of keys and values. If not given: what fits into the GPUs' memory.", "N", min=1),
+    ] = None
+    policy: Annotated[str, typer.Option(metavar="POLICY", help="Who is admitted first: fcfs, or another policy.")] = (
+        "fcfs"
+    )
+    prefix_cache: Annotated[
+        bool,
+        typer.Option(
+            "--prefix-cache/--no-prefix-cache", help="Whether beginnings that prompts share are computed once."
+        ),
+    ] = True
+
+    def build(self) -> tuple[Profile, Engine]:
+        """The profile of step times, and an engine that has it. Raises UsageError for what there is not."""
+        from groundswell.simulate.cost import Profile, profile_of
+        from groundswell.units import parse_duration
+
+        if self.profile is not None:
+            if self.model is not None or self.gpu is not None:
+                raise UsageError("--profile says what --model and --gpu would; give the one or the others")
+            profile = Profile.read(self.profile)
+        elif self.model is None or self.gpu is None:
+            raise UsageError("say which engine: --model and --gpu (and --tp), or --profile FILE")
+        else:
+            profile = profile_of(self.model, self.gpu, self.tp, self.pp)
+        if self.overhead is not None:
+            profile = profile.with_overhead(parse_duration(self.overhead))
+        engine = profile.configured(
+            blocks=self.kv_blocks,
+            most_running=self.max_num_seqs,
+            most_tokens=self.max_batched_tokens,
+            policy=self.policy,
+            caching=self.prefix_cache,
+        )
+        return profile, engine
