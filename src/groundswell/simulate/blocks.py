@@ -3,7 +3,8 @@
 A prompt's named blocks (equal ids are equal tokens behind equal tokens) can be held by several requests at a time. What
 nobody holds any more stays findable until its place is needed, the longest unused first: blocks are put behind all
 others when they are given back, a request's last one first, and taken from the front (vLLM 0.19,
-``v1/core/kv_cache_manager.py`` and ``block_pool.py``). Blocks without a name are never found, but wait in the same row.
+``v1/core/kv_cache_manager.py`` and ``block_pool.py``). Blocks without a name wait in the same row, and are found by
+nobody but whoever was preempted: its own, from the first on, as far as their places were not needed meanwhile.
 A named block of the workload can be several of the engine's (``name_blocks``), which are found and lost together.
 
 **Segments.** Whoever holds a block by name holds those before it, and gives it back before them. So where a block is,
@@ -146,9 +147,17 @@ def _evict(w: Any, i: Any, wanted: Any) -> None:
             _remove(w, i, node)
             if old.names_from != NOBODY:
                 _forget(w, i, w.ids[old.names_from])
-            old.names_from = NOBODY
-            w.spare[i, a.spares] = node
-            a.spares += 1
+            elif old.parent != NOBODY:
+                w.requests[old.parent].left = NOBODY
+            _spare(w, i, node)
+
+
+@kernel
+def _spare(w: Any, i: Any, node: Any) -> None:
+    a = w.at[i]
+    w.nodes[i, node].names_from = NOBODY
+    w.spare[i, a.spares] = node
+    a.spares += 1
 
 
 @kernel
@@ -189,11 +198,9 @@ def find(w: Any, settings: Any, i: Any, r: Any) -> Any:
         if node == NOBODY:
             break
         alike = _alike(w, i, q, found, most, node)
-        found += alike
+        found += alike  # what comes next may be another segment: this one can have grown since that one was named
         if w.nodes[i, node].users == 0:
             unused += alike
-        if alike < w.nodes[i, node].size:
-            break
     return found, unused
 
 
@@ -236,6 +243,28 @@ def _cut_off(w: Any, i: Any, node: Any, size: Any) -> Any:
 
 
 @kernel
+def left(w: Any, i: Any, r: Any, found: Any) -> Any:
+    """How many blocks the request left behind when it was preempted, and are still there, behind its first ``found``
+    named ones."""
+    q = w.requests[r]
+    return np.int64(w.nodes[i, q.left].size) if q.left != NOBODY and q.left_from == found else np.int64(0)
+
+
+@kernel
+def come_back(w: Any, i: Any, r: Any, found: Any) -> None:
+    """Request ``r`` holds again what it left behind its first ``found`` named blocks."""
+    q = w.requests[r]
+    if q.left == NOBODY:
+        return
+    if q.left_from == found:
+        _remove(w, i, q.left)
+        _spare(w, i, q.left)
+    else:
+        w.nodes[i, q.left].parent = NOBODY
+    q.left = NOBODY
+
+
+@kernel
 def take(w: Any, i: Any, count: Any) -> None:
     """Take ``count`` blocks; there must be as many."""
     a = w.at[i]
@@ -269,19 +298,35 @@ def name(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
 def give_back(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
     """All blocks of ``r``, which hold ``tokens``, go to the end of the row: first those without a name, then the last
     of the prompt, its first one last."""
+    _give_back(w, settings, i, r, tokens, np.int64(0))
+
+
+@kernel
+def leave_behind(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
+    """As :func:`give_back`, for a request that comes back to those that are full, if its engine lets it."""
+    own = tokens // settings.block_tokens - w.requests[r].named * settings.name_blocks
+    _give_back(w, settings, i, r, tokens, own if settings.resuming else np.int64(0))
+
+
+@kernel
+def _give_back(w: Any, settings: Any, i: Any, r: Any, tokens: Any, own: Any) -> None:
     a, q = w.at[i], w.requests[r]
     held = blocks_of(settings, tokens)
-    if not settings.caching:
+    if not (settings.caching or settings.resuming):
         a.free += held
         return
-    plain = held - q.named * settings.name_blocks
+    plain = held - q.named * settings.name_blocks - own
     if plain > 0:
         last = a.last_kept
-        if last != NOBODY and w.nodes[i, last].names_from == NOBODY:
+        if last != NOBODY and w.nodes[i, last].names_from == NOBODY and w.nodes[i, last].parent == NOBODY:
             w.nodes[i, last].size += plain
             a.kept += plain
         else:
             _put_behind(w, i, _new(w, i, NOBODY, plain, np.int64(1), NOBODY, np.int64(0)), last)
+    if own > 0:
+        q.left = _new(w, i, NOBODY, own, np.int64(1), r, np.int64(0))
+        q.left_from = q.named
+        _put_behind(w, i, q.left, a.last_kept)
     node = q.tip
     while node != NOBODY:
         old = w.nodes[i, node]

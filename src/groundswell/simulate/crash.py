@@ -19,7 +19,7 @@ def crash(w: Any, i: Any, now_s: Any) -> None:
     """Instance ``i`` loses its memory and all requests that run, wait or were about to leave at ``now_s``."""
     a, load = w.at[i], w.load[i]
     w.fleet[0].now_s = now_s
-    for first in (a.first, a.ended):
+    for first in (a.first, a.ended, a.fresh):
         r = first
         while r != NOBODY:
             after = w.requests[r].behind
@@ -39,6 +39,7 @@ def crash(w: Any, i: Any, now_s: Any) -> None:
     a.first = NOBODY
     a.last = NOBODY
     a.ended = NOBODY
+    a.fresh = NOBODY
     w.phases[i] = 0
     load.requests = 0
     load.prefill_tokens = 0
@@ -55,6 +56,7 @@ def _lose(w: Any, r: Any, now_s: Any) -> None:
     q.behind = NOBODY
     q.named = 0
     q.tip = NOBODY
+    q.left = NOBODY
     q.computed = 0
     q.made = 0
     q.handed = 0

@@ -11,6 +11,9 @@ left of it, only one prompt at a time is read in part, and its reader is the las
 length of the contexts, and their times are linear in that: k of them take k·t + s·k(k - 1)/2. Such steps are planned
 until one ends or memory runs out, and are done when that time has come, or as many of them as had begun when somebody
 came.
+
+**Ahead.** An engine that decides on a step while the one before runs does not know of those that came since that one
+began. They are kept apart (``fresh``) until the next step is decided on, and wait like others from then on.
 """
 
 from __future__ import annotations
@@ -20,7 +23,18 @@ from typing import Any
 import numpy as np
 
 from groundswell.chance import kernel
-from groundswell.simulate.blocks import blocks_of, find, give_back, hold, name, room, take
+from groundswell.simulate.blocks import (
+    blocks_of,
+    come_back,
+    find,
+    give_back,
+    hold,
+    leave_behind,
+    left,
+    name,
+    room,
+    take,
+)
 from groundswell.simulate.state import NOBODY
 from groundswell.simulate.ticks import (
     blocks_for,
@@ -48,7 +62,7 @@ def step_s(settings: Any, tokens: Any, decoding: Any, context: Any, prefill: Any
         + settings.decode_s * decoding
         + settings.context_s * context
         + settings.prefill_s * prefill
-        + (settings.mixed_s * context if prefill > 0.0 else 0.0)
+        + (settings.prompt_s + settings.mixed_s * context if prefill > 0.0 else 0.0)
     )
 
 
@@ -64,10 +78,47 @@ def arrive(w: Any, i: Any, r: Any, now_s: Any) -> Any:
     if a.wake_s == np.inf:
         a.clock_s = now_s
         a.wake_s = now_s
+        a.began_s = np.inf
     elif a.planned > 0:
-        cut(w, i, now_s)
+        if settings.ahead:
+            begun = _begun(a, now_s)
+            unknown = begun == a.planned
+            _keep(w, i, min(begun + 1, np.int64(a.planned)))
+        else:
+            cut(w, i, now_s)
+            unknown = False
+        if unknown:
+            _stand_apart(w, i, r)
+            return True
+    elif settings.ahead and now_s > a.began_s:
+        _stand_apart(w, i, r)
+        return True
     enqueue(w, i, r, False)
     return True
+
+
+@kernel
+def _stand_apart(w: Any, i: Any, r: Any) -> None:
+    """Request ``r`` came during a step of an engine that has decided on the next one."""
+    a = w.at[i]
+    w.requests[r].behind = NOBODY
+    if a.fresh == NOBODY:
+        a.fresh = r
+    else:
+        w.requests[a.fresh_last].behind = r
+    a.fresh_last = r
+
+
+@kernel
+def _know(w: Any, i: Any) -> None:
+    """Those that stood apart wait like others."""
+    a = w.at[i]
+    r = a.fresh
+    a.fresh = NOBODY
+    while r != NOBODY:
+        after = w.requests[r].behind
+        enqueue(w, i, r, False)
+        r = after
 
 
 @kernel
@@ -85,11 +136,15 @@ def begin(w: Any, i: Any) -> None:
     """Whoever runs or waits on instance ``i`` goes on: steps are planned, or one is done."""
     a = w.at[i]
     if a.active == 0 and a.waiting == 0:
-        a.wake_s = np.inf
-        return
+        if a.fresh == NOBODY:
+            a.wake_s = np.inf
+            return
+        _know(w, i)
     settings = w.pools[a.pool]
     steps = _alike(w, settings, i)
     if steps > 0:
+        if a.fresh != NOBODY:
+            steps = 1
         a.planned = steps
         a.plan_first_s = step_s(settings, a.decoding, a.decoding, a.context, 0.0)
         a.plan_slope_s = settings.context_s * a.decoding
@@ -97,6 +152,8 @@ def begin(w: Any, i: Any) -> None:
     else:
         _step(w, settings, i)
         a.wake_s = a.clock_s
+    if a.fresh != NOBODY:
+        _know(w, i)
 
 
 @kernel
@@ -116,43 +173,60 @@ def _alike(w: Any, settings: Any, i: Any) -> Any:
 def _may_admit(w: Any, settings: Any, i: Any) -> Any:
     """Whether steps in which all that run get one token may admit somebody, before one of these ends.
 
-    Who lacks memory at first lacks it later, as others take more of it; but not where some is kept for its own prompt:
-    when that goes, there may be room.
+    Who lacks memory at first lacks it later, as others take more of it; but not where some is kept for its own prompt,
+    and memory for the first part of it is enough: when that goes, there may be room.
     """
     a = w.at[i]
     if a.waiting == 0 or a.active >= settings.most_running or a.active >= settings.most_tokens:
         return False
-    _, unused, _, need = _wanted(w, settings, i, a.head, settings.most_tokens - a.active)
-    return unused > 0 or need + settings.watermark <= room(a)
+    _, unused, _, _, need = _wanted(w, settings, i, a.head, settings.most_tokens - a.active)
+    enough = need + settings.watermark <= room(a) - unused
+    return enough or (unused > 0 and not settings.whole_prompts)
 
 
 @kernel
 def _wanted(w: Any, settings: Any, i: Any, r: Any, most: Any) -> Any:
-    """What it takes to admit ``r`` and to compute at most ``most`` tokens: (named blocks found, blocks of these that
-    nobody holds, tokens that are there, new blocks)."""
+    """What it takes to admit ``r`` and to compute at most ``most`` tokens: (named blocks found, blocks that are there and
+    that nobody holds, tokens that are there, new blocks, new blocks that must be there for it to be admitted)."""
     q = w.requests[r]
     found, unused = find(w, settings, i, r)
-    computed = max(found * settings.name_blocks * settings.block_tokens, np.int64(q.handed))
-    new = min(q.prompt + q.made - computed, most)
-    need = blocks_of(settings, computed + new) - found * settings.name_blocks
-    return found, unused * settings.name_blocks, computed, need
+    own = left(w, i, r, found)
+    there = found * settings.name_blocks + own
+    computed = max(there * settings.block_tokens, np.int64(q.handed))
+    all_of_it = q.prompt + q.made
+    new = min(all_of_it - computed, most)
+    need = blocks_of(settings, computed + new) - there
+    whole = blocks_of(settings, all_of_it) - there if settings.whole_prompts else need
+    return found, unused * settings.name_blocks + own, computed, need, whole
 
 
 @kernel
 def cut(w: Any, i: Any, now_s: Any) -> None:
     """Of the planned steps, those that had begun before ``now_s`` are done."""
-    a = w.at[i]
-    low, high = 0, a.planned
+    _keep(w, i, _begun(w.at[i], now_s))
+
+
+@kernel
+def _begun(a: Any, now_s: Any) -> Any:
+    """How many of the planned steps had begun before ``now_s``."""
+    low, high = np.int64(0), np.int64(a.planned)
     while low < high:
         middle = (low + high) // 2
         if a.clock_s + time_of(a.plan_first_s, a.plan_slope_s, middle) >= now_s:
             high = middle
         else:
             low = middle + 1
-    if low < a.planned:
+    return low
+
+
+@kernel
+def _keep(w: Any, i: Any, steps: Any) -> None:
+    """Of the planned steps only the first ``steps`` are, and have been done."""
+    a = w.at[i]
+    if steps < a.planned:
         settings = w.pools[a.pool]
-        if low > 0:
-            _do(w, settings, i, low)
+        if steps > 0:
+            _do(w, settings, i, steps)
         a.planned = 0
         a.wake_s = a.clock_s
 
@@ -165,6 +239,7 @@ def _do(w: Any, settings: Any, i: Any, steps: Any) -> None:
     take(w, i, blocks_for(w, settings, i, steps))
     count_gaps(w, a.clock_s, first_s, slope_s, steps, a.decoding)
     took_s = time_of(first_s, slope_s, steps)
+    a.began_s = a.clock_s + time_of(first_s, slope_s, steps - 1)
     a.planned = 0
     a.clock_s += took_s
     a.busy_s += took_s
@@ -193,6 +268,7 @@ def _step(w: Any, settings: Any, i: Any) -> None:
     else:
         newest = a.partial
     took_s = step_s(settings, a.step_tokens, a.step_decodes, a.step_context, a.step_prefill)
+    a.began_s = a.clock_s
     a.clock_s += took_s
     a.busy_s += took_s
     a.steps += 1
@@ -273,7 +349,7 @@ def _preempt_last(w: Any, settings: Any, i: Any) -> Any:
         leave_early(w, settings, i, r)
         q.computed = q.prompt + q.made - 1
     unlink(w, i, r)
-    give_back(w, settings, i, r, np.int64(q.computed))
+    leave_behind(w, settings, i, r, np.int64(q.computed))
     q.computed = 0
     q.handed = 0
     q.preempted += 1
@@ -306,12 +382,13 @@ def _admit(w: Any, settings: Any, i: Any) -> None:
     while a.waiting > 0 and a.step_tokens < settings.most_tokens and a.active < settings.most_running:
         r = a.head
         q = w.requests[r]
-        found, unused, computed, need = _wanted(w, settings, i, r, settings.most_tokens - a.step_tokens)
-        if need + settings.watermark > room(a) - unused:
+        found, unused, computed, need, whole = _wanted(w, settings, i, r, settings.most_tokens - a.step_tokens)
+        if whole + settings.watermark > room(a) - unused:
             return
         take_next(w, i)
         if settings.caching:
             hold(w, i, r, found)
+        come_back(w, i, r, found)
         if np.isnan(q.admitted_s):
             q.admitted_s = a.clock_s
             q.cached = 0 if q.handed > 0 else computed

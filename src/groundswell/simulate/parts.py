@@ -23,7 +23,8 @@ class StepCost:
 
     With N tokens in the step, D requests that decode, K tokens of their contexts and P the sum over the prompts' chunks
     of chunk · (what was there + chunk / 2): ``c0 + token·N + hinge·max(0, N - hinge_tokens) + decode·D + context·K +
-    prefill·P``, and ``mixed·K`` more where there are both.
+    prefill·P``, and ``mixed·K`` more where there are both. A step that reads prompts takes ``prompt`` more: it does not
+    run as one recorded graph.
     """
 
     c0_s: float
@@ -34,6 +35,7 @@ class StepCost:
     context_s: float = 0.0
     prefill_s: float = 0.0
     mixed_s: float = 0.0
+    prompt_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class Engine:
     ``most_running`` is ``max_num_seqs``, ``most_tokens`` ``max_num_batched_tokens``, ``block_tokens`` ``block_size``.
     ``watermark`` is the share of the blocks that an admission must leave free. Raises UsageError for an engine that
     cannot be.
+
+    Three things newer engines do, and make a difference to who waits how long: ``ahead`` (vLLM's ``async_scheduling``)
+    decides on a step while the one before still runs, so that whoever comes then is in the one after it;
+    ``whole_prompts`` (``scheduler_reserve_full_isl``) admits only where there is memory for all of a prompt, not for the
+    part that is read first; with ``resuming`` whoever was preempted finds what of its keys and values nobody else has
+    needed meanwhile, as it does where ``caching`` is on (``enable_prefix_caching``).
     """
 
     cost: StepCost
@@ -53,6 +61,9 @@ class Engine:
     watermark: float = 0.0
     policy: str = "fcfs"
     caching: bool = True
+    resuming: bool = False
+    whole_prompts: bool = False
+    ahead: bool = False
 
     def __post_init__(self) -> None:
         for name in ("blocks", "most_running", "most_tokens", "block_tokens"):
@@ -80,8 +91,9 @@ class Engine:
     def record(self, name_blocks: int) -> Any:
         """For compiled code; a named block of the workload is so many of its blocks."""
         made = np.zeros((), POOL)
-        for name in ("most_running", "most_tokens", "block_tokens", "caching"):
+        for name in ("most_running", "most_tokens", "block_tokens", "caching", "whole_prompts", "ahead"):
             made[name] = getattr(self, name)
+        made["resuming"] = self.resuming and self.caching
         made["name_blocks"], made["watermark"] = name_blocks, self._watermark_blocks
         made["policy"] = POLICIES.index(self.policy)
         for name in StepCost.__dataclass_fields__:

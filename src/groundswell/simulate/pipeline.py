@@ -46,4 +46,5 @@ def pipelined(whole: StepCost, model: Model, gpu: Gpu, tp: int, pp: int) -> Step
         context_s=pace * whole.context_s / pp,
         prefill_s=pace * whole.prefill_s / pp,
         mixed_s=pace * whole.mixed_s / pp,
+        prompt_s=pace * whole.prompt_s,
     )

@@ -39,6 +39,7 @@ KERNELS: _Keys = {
     "context_s": (float, "each token of the contexts of those that decode"),
     "prefill_s": (float, "each token of a prompt and each that it looks back on: chunk * (what was there + chunk / 2)"),
     "mixed_s": (float, "more for each token of context, where the step also reads a prompt"),
+    "prompt_s": (float, "more for a step that reads a prompt"),
 }
 NEEDED = ("model", "gpu", "engine")
 _TABLE = "kernels"

@@ -57,6 +57,8 @@ REQUEST = np.dtype(
         ("tries", "i4"),
         ("stage", "i8"),  # how many of the stages before an engine are behind it
         ("error", "i4"),
+        ("left_from", "i4"),  # how many named blocks are before those of its own that it left behind when it was preempted,
+        ("left", "i8"),  # and the node of these, while there are any
         ("waits", "?"),  # it is a later turn, and comes when the one before has ended
     ],
     align=True,
@@ -64,7 +66,8 @@ REQUEST = np.dtype(
 
 INSTANCE = np.dtype(
     [
-        ("clock_s", "f8"),  # when the newest step ends
+        ("clock_s", "f8"),  # when the newest step ends,
+        ("began_s", "f8"),  # and when it began; inf if nothing ran before
         ("wake_s", "f8"),  # when something happens on it, if nobody comes before; inf if nothing does
         ("plan_first_s", "f8"),  # how long the first of the planned steps takes,
         ("plan_slope_s", "f8"),  # and how much longer each further one
@@ -99,6 +102,8 @@ INSTANCE = np.dtype(
         ("last", "i8"),
         ("head", "i8"),  # those that wait: a row, or a heap with this root
         ("tail", "i8"),
+        ("fresh", "i8"),  # those that came during the newest step, and are not known to it
+        ("fresh_last", "i8"),
         ("ended", "i8"),  # those that left with the newest step, in order
         ("ended_last", "i8"),
         ("first_kept", "i8"),  # the row of what is kept, longest unused first
@@ -124,7 +129,11 @@ POOL = np.dtype(
         ("context_s", "f8"),
         ("prefill_s", "f8"),
         ("mixed_s", "f8"),  # more for each token of context where prompts share the step
+        ("prompt_s", "f8"),  # more for a step that reads prompts
         ("caching", "?"),
+        ("resuming", "?"),
+        ("whole_prompts", "?"),
+        ("ahead", "?"),
     ],
     align=True,
 )
@@ -142,7 +151,7 @@ NODE = np.dtype(
         ("size", "i8"),  # how many named blocks, or blocks without a name, it is,
         ("unit", "i8"),  # each of so many of the engine's
         ("users", "i8"),  # how many requests hold it
-        ("parent", "i8"),  # the segment before it
+        ("parent", "i8"),  # the segment before it; of blocks without a name who comes back to them, or NOBODY
         ("ahead", "i8"),  # its neighbours in the row of those that nobody holds
         ("behind", "i8"),
     ]
@@ -238,6 +247,6 @@ def requests_of(arrival_s: Any, prompt: Any, output: Any) -> Records:
     new["arrival_s"], new["prompt"], new["output"], new["goal"] = arrival_s, prompt, output, output
     for name in ("ready_s", "admitted_s", "first_s", "latest_s", "done_s"):
         new[name] = np.nan
-    for name in ("tip", "ahead", "behind", "child", "instance", "next_turn"):
+    for name in ("left", "tip", "ahead", "behind", "child", "instance", "next_turn"):
         new[name] = NOBODY
     return new

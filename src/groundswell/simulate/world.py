@@ -168,7 +168,8 @@ def _instances(asked: Asked, fleet: Fleet) -> tuple[Records, Records, int, int]:
     at["running"] = True
     for name in ("partial", "first", "last", "head", "tail", "ended", "ended_last", "first_kept", "last_kept"):
         at[name] = NOBODY
-    if not any(caching):
+    at["fresh"], at["fresh_last"] = NOBODY, NOBODY
+    if not (any(caching) or pools["resuming"].any()):
         return pools, at, 1, 1
     most = int(blocks.max()) // (named // block_tokens)
     nodes = int(blocks.max()) + 1  # each is a block at least: those without a name can lie scattered among named ones
