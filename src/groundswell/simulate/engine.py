@@ -186,8 +186,8 @@ def _may_admit(w: Any, settings: Any, i: Any) -> Any:
 
 @kernel
 def _wanted(w: Any, settings: Any, i: Any, r: Any, most: Any) -> Any:
-    """What it takes to admit ``r`` and to compute at most ``most`` tokens: (named blocks found, blocks that are there and
-    that nobody holds, tokens that are there, new blocks, new blocks that must be there for it to be admitted)."""
+    """What it takes to admit ``r`` and to compute at most ``most`` tokens: (named blocks found, blocks that are there
+    and that nobody holds, tokens that are there, new blocks, new blocks that there must be for it to be admitted)."""
     q = w.requests[r]
     found, unused = find(w, settings, i, r)
     own = left(w, i, r, found)

@@ -46,11 +46,11 @@ class Engine:
     ``watermark`` is the share of the blocks that an admission must leave free. Raises UsageError for an engine that
     cannot be.
 
-    Three things newer engines do, and make a difference to who waits how long: ``ahead`` (vLLM's ``async_scheduling``)
-    decides on a step while the one before still runs, so that whoever comes then is in the one after it;
-    ``whole_prompts`` (``scheduler_reserve_full_isl``) admits only where there is memory for all of a prompt, not for the
-    part that is read first; with ``resuming`` whoever was preempted finds what of its keys and values nobody else has
-    needed meanwhile, as it does where ``caching`` is on (``enable_prefix_caching``).
+    Three things that newer engines do decide who waits how long: ``ahead`` (vLLM's ``async_scheduling``) is to decide
+    on a step while the one before still runs, so that whoever comes then is in the one after it; ``whole_prompts``
+    (``scheduler_reserve_full_isl``) is to admit only where there is memory for all of a prompt, not for the part that
+    is read first; with ``resuming``, where there is ``caching`` (``enable_prefix_caching``), whoever was preempted
+    finds its keys and values again, from the first token on, as far as nobody has needed their place.
     """
 
     cost: StepCost

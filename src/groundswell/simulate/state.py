@@ -57,8 +57,8 @@ REQUEST = np.dtype(
         ("tries", "i4"),
         ("stage", "i8"),  # how many of the stages before an engine are behind it
         ("error", "i4"),
-        ("left_from", "i4"),  # how many named blocks are before those of its own that it left behind when it was preempted,
-        ("left", "i8"),  # and the node of these, while there are any
+        ("left_from", "i4"),  # how many named blocks were before those that it left behind when it was preempted,
+        ("left", "i8"),  # and the node of these, while some are there
         ("waits", "?"),  # it is a later turn, and comes when the one before has ended
     ],
     align=True,
