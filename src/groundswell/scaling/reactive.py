@@ -10,6 +10,8 @@ from math import ceil, inf
 from groundswell.errors import UsageError
 from groundswell.scaling import SCALING, Seen
 
+_ROUNDING = 1e-9
+
 
 @SCALING.register("reactive")
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Reactive:
             there = seen.up + seen.starting
             if not past:
                 past.append((seen.at_s, there))
-            within = there and abs(seen.in_flight / (there * self.target) - 1.0) <= self.tolerance
+            within = there and abs(seen.in_flight / (there * self.target) - 1.0) <= self.tolerance + _ROUNDING
             past.append((seen.at_s, there if within else ceil(seen.in_flight / self.target)))
             while past[0][0] < seen.at_s - self.hold_s:
                 past.popleft()
