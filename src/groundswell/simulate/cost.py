@@ -26,6 +26,8 @@ up to 26 ms.
 """
 MEMORY_SHARE = 0.9
 """What vLLM uses of the memory (``gpu_memory_utilization``; 0.92 by default from version 0.22 on)."""
+AS_VLLM = {"resuming": True, "whole_prompts": True, "ahead": True}
+"""What vLLM 0.19 does where its options do not say otherwise (:class:`groundswell.simulate.parts.Engine`)."""
 _SOURCES = {
     "aiconfigurator": "kernel tables of AIConfigurator 0.12.0 (ai-dynamo/aiconfigurator, Apache-2.0)",
     "llmservingsim": "kernel profiles of LLMServingSim (casys-kaist/LLMServingSim, MIT)",
@@ -45,7 +47,8 @@ _UNITS = {
 class Profile:
     """What steps cost for a model on ``tp * pp`` processors, and how far that is known.
 
-    ``kernels`` is the processors' part; ``cost`` has the host's with it, and is what an engine wants. ``error`` and
+    ``kernels`` is the processors' part; ``cost`` has the host's with it (``overhead_s`` for any step, and
+    ``prompt_overhead_s`` for those that read prompts), and is what an engine wants. ``error`` and
     ``held_out_error`` are mean absolute relative errors, on the steps that the figures were fitted to and on others.
     ``most_step_tokens`` and ``most_context_tokens`` (of one request) bound where they are known to hold. ``kv_tokens``
     is what the cache holds where that was seen, not computed. With ``pp`` above 1 a step is a round
@@ -67,6 +70,7 @@ class Profile:
     most_context_tokens: int | None = None
     kv_tokens: int | None = None
     overhead_s: float = OVERHEAD_S
+    prompt_overhead_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("tp", "pp", "most_step_tokens", "most_context_tokens", "kv_tokens"):
@@ -85,11 +89,15 @@ class Profile:
             raise UsageError(
                 f"a step must take some time: c0_s and overhead_s are {self.kernels.c0_s} and {self.overhead_s}"
             )
+        if not 0.0 <= self.prompt_overhead_s < math.inf:
+            raise UsageError(f"a profile's prompt_overhead_s must be 0 or more, not {self.prompt_overhead_s}")
 
     @property
     def cost(self) -> StepCost:
         """Of a step, with the host's part."""
-        return replace(self.kernels, c0_s=self.kernels.c0_s + self.overhead_s)
+        kernels = self.kernels
+        prompt_s = kernels.prompt_s + self.prompt_overhead_s
+        return replace(kernels, c0_s=kernels.c0_s + self.overhead_s, prompt_s=prompt_s)
 
     @property
     def gpus(self) -> int:
@@ -116,11 +124,13 @@ class Profile:
         return said
 
     def configured(self, memory_share: float = MEMORY_SHARE, **options: Any) -> Engine:
-        """An engine with these costs. ``options`` are :class:`Engine`'s; ``most_tokens`` is of one batch, of which
-        there are ``pp`` in a round. Without ``blocks`` there are as many as ``kv_tokens`` or the memory allow.
+        """An engine with these costs, as vLLM is (:data:`AS_VLLM`). ``options`` are :class:`Engine`'s; ``most_tokens``
+        is of one batch, of which there are ``pp`` in a round. Without ``blocks`` there are as many as ``kv_tokens`` or
+        the memory allow.
 
         Raises UsageError where the model does not fit, or where nothing says how much memory there is.
         """
+        options = AS_VLLM | options
         like = Engine(self.cost, 1, **{name: value for name, value in options.items() if name != "blocks"})
         blocks = options.get("blocks")
         if blocks is None and self.kv_tokens is not None:

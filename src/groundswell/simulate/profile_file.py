@@ -28,7 +28,8 @@ KEYS: _Keys = {
     "most_step_tokens": (int, "the largest step,"),
     "most_context_tokens": (int, "and the longest context for which they are known to hold"),
     "kv_tokens": (int, "tokens that fit in the cache of keys and values, as the engine says when it starts"),
-    "overhead_s": (float, "what the host adds to each step, in seconds"),
+    "overhead_s": (float, "what the host adds to each step, in seconds,"),
+    "prompt_overhead_s": (float, "and what more to one that reads a prompt"),
 }
 KERNELS: _Keys = {
     "c0_s": (float, "any step"),
