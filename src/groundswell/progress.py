@@ -1,9 +1,11 @@
-"""A progress bar around a stream of blocks, for people: on stderr, and only when that is a terminal."""
+"""A progress bar around a stream of blocks, or for what counts itself, for people: on stderr, and only when that is a
+terminal."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from groundswell.units import show_count
@@ -13,8 +15,19 @@ Block = TypeVar("Block", bound=Sized)
 
 def with_progress(blocks: Iterable[Block], expected_rows: float, label: str) -> Iterator[Block]:
     """``blocks``, unchanged; meanwhile rows done, rows/s and the time left are shown."""
+    rows = 0
+    with counting(expected_rows, label, "rows") as done:
+        for block in blocks:
+            rows += len(block)
+            done(rows)
+            yield block
+
+
+@contextmanager
+def counting(expected: float, label: str, what: str) -> Iterator[Callable[[int], None]]:
+    """What is told how many are done in all; meanwhile that, how many a second and the time left are shown."""
     if not sys.stderr.isatty():
-        yield from blocks
+        yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -27,8 +40,10 @@ def with_progress(blocks: Iterable[Block], expected_rows: float, label: str) -> 
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(label, total=max(expected_rows, 1.0), pace="")
-        for block in blocks:
+        task = progress.add_task(label, total=max(expected, 1.0), pace="")
+
+        def show(done: int) -> None:
             speed = progress.tasks[task].speed
-            progress.update(task, advance=len(block), pace=f"{show_count(speed)} rows/s" if speed else "")
-            yield block
+            progress.update(task, completed=done, pace=f"{show_count(speed)} {what}/s" if speed else "")
+
+        yield show

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from groundswell.errors import UsageError
 if TYPE_CHECKING:
     from groundswell.simulate.cost import Profile
     from groundswell.simulate.parts import Engine
+    from groundswell.simulate.spec import PoolSpec
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class Engines:
         int | None,
         take.option("Blocks of keys and values. If not given: what fits into the GPUs' memory.", "N", min=1),
     ] = None
+    block_size: Annotated[int, typer.Option(metavar="TOKENS", min=1, help="Tokens of a block of keys and values.")] = 16
+    gpu_memory_utilization: Annotated[
+        float, typer.Option(metavar="SHARE", min=0.01, max=1.0, help="What of the GPUs' memory the engine may use.")
+    ] = 0.9
+    watermark: Annotated[
+        float, typer.Option(metavar="SHARE", min=0.0, max=0.99, help="Share of blocks that an admission leaves free.")
+    ] = 0.0
     policy: Annotated[str, typer.Option(metavar="POLICY", help="Who is admitted first: fcfs, or another policy.")] = (
         "fcfs"
     )
@@ -53,24 +61,32 @@ class Engines:
 
     def build(self) -> tuple[Profile, Engine]:
         """The profile of step times, and an engine that has it. Raises UsageError for what there is not."""
-        from groundswell.simulate.cost import Profile, profile_of
-        from groundswell.units import parse_duration
+        spec = self.spec()
+        return spec.known(Path()), spec.pool(Path()).engine
+
+    def spec(self, **more: Any) -> PoolSpec:
+        """The pool that these options state; ``more`` is what they do not say of it."""
+        from groundswell.simulate.spec import PoolSpec
 
         if self.profile is not None:
             if self.model is not None or self.gpu is not None:
                 raise UsageError("--profile says what --model and --gpu would; give the one or the others")
-            profile = Profile.read(self.profile)
         elif self.model is None or self.gpu is None:
             raise UsageError("say which engine: --model and --gpu (and --tp), or --profile FILE")
-        else:
-            profile = profile_of(self.model, self.gpu, self.tp, self.pp)
-        if self.overhead is not None:
-            profile = profile.with_overhead(parse_duration(self.overhead))
-        engine = profile.configured(
-            blocks=self.kv_blocks,
-            most_running=self.max_num_seqs,
-            most_tokens=self.max_batched_tokens,
+        return PoolSpec(
+            model=self.model,
+            gpu=self.gpu,
+            tp=self.tp,
+            pp=self.pp,
+            profile=None if self.profile is None else str(self.profile),
+            overhead=self.overhead,
+            max_num_seqs=self.max_num_seqs,
+            max_num_batched_tokens=self.max_batched_tokens,
+            block_size=self.block_size,
+            gpu_memory_utilization=self.gpu_memory_utilization,
+            num_gpu_blocks=self.kv_blocks,
+            watermark=self.watermark,
             policy=self.policy,
-            caching=self.prefix_cache,
+            prefix_caching=self.prefix_cache,
+            **more,
         )
-        return profile, engine

@@ -47,6 +47,21 @@ class Reading:
             say_reading(source.trace)
         return source
 
+    def whole(self, path: Path) -> Workload:
+        """All of the workload in a file, in memory. Raises UsageError for one without a request."""
+        import polars as pl
+
+        from groundswell.table import COLUMNS, Workload, client_column
+
+        with self.opened(path) as source:
+            frames = list(source.blocks(tuple(COLUMNS)))
+            clients, metadata = source.clients, dict(source.metadata)
+        if not frames:
+            raise UsageError(f"{path}: holds no request")
+        frame = pl.concat(frames, rechunk=True).drop("row")
+        named = frame.with_columns(client_column(frame["client"].to_numpy(), clients))
+        return Workload(named, metadata).checked(str(path))
+
     def _how(self) -> dict[str, Any]:
         """What reading takes, beside the format."""
         return {

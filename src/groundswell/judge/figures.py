@@ -34,8 +34,8 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """How one of :data:`groundswell.judge.slo.METRICS` is distributed over the requests of the window; ``itl`` over the
-    gaps between events.
+    """How one of :data:`groundswell.judge.slo.METRICS`, or a phase, is distributed over the requests of the window;
+    ``itl`` over the gaps between events.
 
     Percentiles are the least value that so large a share does not exceed, with ``failed`` of the ``n`` infinite.
     ``mean`` and ``max`` are of the others; the maximum has no interval.
@@ -238,3 +238,6 @@ class Judgement:
     """Most first."""
     tokens: Tokens
     server: tuple[ServerTotal, ...]
+    phases: Mapping[str, Spread]
+    """What the time to first token was spent on (:mod:`groundswell.judge.phases`), in order; empty where the results do
+    not tell. Of requests that ended well."""

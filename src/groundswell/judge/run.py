@@ -15,6 +15,7 @@ from groundswell.judge.latencies import bounded_of, latencies_of, reply_tokens
 from groundswell.judge.notes import notes_of
 from groundswell.judge.over_time import over_time
 from groundswell.judge.parts import by_client, by_input
+from groundswell.judge.phases import phases_of
 from groundswell.judge.quantiles import STRETCHES, Sample, share
 from groundswell.judge.slo import METRICS, SLO, Clause
 from groundswell.judge.validity import invalid
@@ -67,6 +68,7 @@ def judge(
         errors=errors_of(results),
         tokens=tokens,
         server=server,
+        phases=_phases(results, inside, stretch),
     )
 
 
@@ -92,6 +94,11 @@ def _by_metric(
         if sample is not None and sample.n and (metric in shown or metric == "itl"):
             spreads[metric] = _spread(metric, sample)
     return spreads, tuple(found[clause] for clause in (slo.clauses if slo else ()))
+
+
+def _phases(results: Results, inside: Bools, stretch: Stretch) -> dict[str, Spread]:
+    samples = ((name, Sample.of(took_s[inside], stretch)) for name, took_s in phases_of(results))
+    return {name: _spread(name, sample) for name, sample in samples if sample.n}
 
 
 def _stretches(due_s: Floats, window: Window) -> Stretch:

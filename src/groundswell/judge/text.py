@@ -24,6 +24,7 @@ def describe(found: Judgement, width: int = 80, clients: int = _CLIENTS) -> str:
         _head(found, width),
         _verdict(found, width),
         _latencies(found, width),
+        _phases(found, width),
         _rates(found, width),
         _parts("client", found.clients, clients, width),
         _parts("prompt", found.input_lengths, len(found.input_lengths), width),
@@ -35,7 +36,7 @@ def describe(found: Judgement, width: int = 80, clients: int = _CLIENTS) -> str:
 
 def _head(found: Judgement, width: int) -> Iterator[str]:
     run = found.run
-    what = [str(run[name]) for name in ("target", "url", "model") if run.get(name)]
+    what = [str(run[name]) for name in ("target", "url", "model", "fleet") if run.get(name)]
     if what:
         yield from _wrapped(plain(" · ".join(what)), width)
     window, failed = found.window, f"{found.failed:,} failed" if found.failed else "none failed"
@@ -103,12 +104,29 @@ def _legend(spreads: Sequence[Spread]) -> str:
     return text + "."
 
 
+def _phases(found: Judgement, width: int) -> Iterator[str]:
+    """What the time to first token was spent on."""
+    whole = sum(spread.mean.value for spread in found.phases.values())
+    if not whole > 0:
+        return
+    rows = []
+    for spread in found.phases.values():
+        figures = [getattr(spread, name) for name in _STATISTICS]
+        scale, unit = _unit([figure.value for figure in figures[:-1]])
+        of_mean = _percent(spread.mean.value / whole)
+        rows.append((plain(spread.metric), unit, *(_figure(figure.value * scale) for figure in figures), of_mean))
+    yield from _table(("until the first token", "", *_STATISTICS, "of the mean"), rows, {0, 1})
+    if found.run.get("stages"):
+        n = max(spread.n for spread in found.phases.values())
+        yield from _wrapped(f"Of the {n:,} requests that had something to do before an engine.", width)
+
+
 def _rates(found: Judgement, width: int) -> Iterator[str]:
     rates, tokens = found.rates, found.tokens
+    sent = "" if np.isnan(rates.sent_per_s) else f"{_figure(rates.sent_per_s)} sent, "
     yield from _wrapped(
-        f"requests/s: {_figure(rates.asked_per_s)} due, {_figure(rates.sent_per_s)} sent, "
-        f"{_figure(rates.ended_per_s)} answered; tokens/s: {_count(rates.input_tokens_per_s)} in, "
-        f"{_count(rates.output_tokens_per_s)} out.",
+        f"requests/s: {_figure(rates.asked_per_s)} due, {sent}{_figure(rates.ended_per_s)} answered; "
+        f"tokens/s: {_count(rates.input_tokens_per_s)} in, {_count(rates.output_tokens_per_s)} out.",
         width,
     )
     counted = f"tokens of all replies: {tokens.asked:,} asked"

@@ -18,9 +18,9 @@ from groundswell.simulate.live import Live
 from groundswell.simulate.parts import Fleet
 
 
-def serve_fleet(fleet: Fleet, model: str, host: str, port: int, seed: int, ready: Callable[[int, Live], None]) -> int:
+def serve_fleet(fleet: Fleet, model: str, host: str, port: int, seed: int, ready: Callable[[int, int], None]) -> int:
     """Answer OpenAI's API on ``host`` and ``port`` (0: any that is free) as ``fleet`` would, until SIGINT or SIGTERM;
-    how many requests came. ``ready`` is told the port when requests are answered.
+    how many requests came. ``ready`` is told the port, and the longest context, when requests are answered.
 
     Raises UsageError where it cannot listen, and for a fleet that changes while it runs.
     """
@@ -30,7 +30,7 @@ def serve_fleet(fleet: Fleet, model: str, host: str, port: int, seed: int, ready
     return uvloop.run(_serve(fleet, model, host, port, seed, ready))
 
 
-async def _serve(fleet: Fleet, model: str, host: str, port: int, seed: int, ready: Callable[[int, Live], None]) -> int:
+async def _serve(fleet: Fleet, model: str, host: str, port: int, seed: int, ready: Callable[[int, int], None]) -> int:
     loop = asyncio.get_running_loop()
     live = Live(fleet, seed)
     pace = EnginePace(live, now_ns())
@@ -39,7 +39,7 @@ async def _serve(fleet: Fleet, model: str, host: str, port: int, seed: int, read
     end = asyncio.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(kind, end.set)
-    ready(server.port, live)
+    ready(server.port, live.most_context)
     gc.freeze()  # what is here stays: the collector need not look at it while times are kept
     await end.wait()
     server.close()

@@ -58,7 +58,7 @@ class PoolSpec(Struct, frozen=True, forbid_unknown_fields=True):
         """What its steps cost. Raises UsageError where that is not known."""
         if self.profile is not None:
             if self.model is not None or self.gpu is not None or (self.tp, self.pp) != (1, 1):
-                raise UsageError("a profile says itself what model, gpu, tp and pp are: leave these out")
+                raise UsageError("a profile says what model, gpu, tp and pp are: leave these out beside it")
             found = Profile.read(folder / self.profile)
         elif self.model is None or self.gpu is None:
             raise UsageError("say which model on which GPU (model and gpu), or a profile of your own (profile)")

@@ -8,7 +8,7 @@ from pathlib import Path
 from groundswell.report.figure import Figure, Section
 from groundswell.report.files import FORMATS, write_each, write_page
 from groundswell.report.html import page
-from groundswell.report.run import differences, errors, lag, latency, parts, settings, timeline
+from groundswell.report.run import differences, errors, lag, latency, parts, phases, settings, timeline
 from groundswell.report.run.head import summary, title
 from groundswell.report.run.shown import Shown, names
 
@@ -38,6 +38,7 @@ def sections(runs: Sequence[Shown]) -> list[Section]:
         *compared,
         timeline.section(runs),
         latency.section(runs),
+        *([phases.section(runs)] if any(run.judgement.phases for run in runs) else []),
         lag.section(runs),
         parts.lengths(runs),
         parts.clients(runs),

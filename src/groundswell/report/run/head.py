@@ -49,6 +49,8 @@ def _lead(run: Shown) -> str:
         text += f" to {given['Model']}"
     if "Address" in given:
         text += f" at {given['Address']}"
+    if "Simulated fleet" in given:
+        text += f", simulated on {given['Simulated fleet']}"
     return text + (f", {given['Started']}" if "Started" in given else "")
 
 

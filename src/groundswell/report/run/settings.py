@@ -59,6 +59,10 @@ def _seconds(value: object) -> str:
     return words.duration(float(value)) if isinstance(value, (int, float)) else ""
 
 
+def _share(value: object) -> str:
+    return words.share(float(value)) if isinstance(value, (int, float)) else ""
+
+
 LISTED: dict[str, tuple[str, Any]] = {
     "workload": ("Workload", _text),
     "digest": ("Digest of the workload", _text),
@@ -69,6 +73,11 @@ LISTED: dict[str, tuple[str, Any]] = {
     "url": ("Address", plain_url),
     "server": ("Server", _text),
     "model": ("Model", _text),
+    "fleet": ("Simulated fleet", _text),
+    "router": ("Router", _text),
+    "cost": ("Step times", _text),
+    "instance_s": ("Time of all instances", _seconds),
+    "busy_share": ("Instances busy", _share),
     "tokenizer": ("Tokenizer", _text),
     "words": ("Words of prompts", _text),
     "started_unix_s": ("Started", _date),

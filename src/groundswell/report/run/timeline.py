@@ -119,6 +119,11 @@ def _server(runs: Sequence[Shown]) -> Iterator[Figure]:
         runs, "time-kv", "Server: KV cache in use", f"{read}.", n, axes.share("share of the KV cache", whole=True),
         [Part("in use", PINK, partial(_gauge, "kv_used"))],
     )  # fmt: skip
+    if any(np.ptp(run.metric("instances")) > 0 for run in runs if run.metric("instances").size):
+        yield from panel(
+            runs, "time-instances", "Instances", f"Instances that take requests, on average over {stretches}.", n,
+            axes.count("instances"), [Part("instances", INK, partial(_gauge, "instances"))],
+        )  # fmt: skip
     for name, title, colour in (
         ("preemptions", "preemptions", RED),
         ("prompt_tokens", "prompt tokens", BLUE),
