@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from common import machine, table
 from groundswell.judge import judge
+from groundswell.judge.figures import ServerTotal
 from groundswell.results import Results
 from real_servers import Server, in_venvs, tiny_gguf, tiny_model
 from real_servers.llama_cpp import MISSING, llama_cpp
@@ -104,11 +105,9 @@ def figures(results: Results) -> Iterator[tuple[str, object]]:
     yield "of conversations' later turns", f"{int((frame['turn'] > 1).sum()):,}"
     yield "client errors", int(frame["error"].is_not_null().sum())
     yield "retried on a fresh connection", int(frame["retried"].sum())
+    counters = {total.name: total for total in found.server}
     for name in ("requests", "prompt_tokens", "output_tokens"):
-        ours = len(results) if name == "requests" else int(np.nansum(results.floats(name)))
-        server = results.totals.get(name)
-        same = "" if server is None else " (equal)" if server == ours else " (**not equal**)"
-        yield f"{name}, server's counter", "none" if server is None else f"{server:,.0f}, ours {ours:,}{same}"
+        yield f"{name}, server's counter", beside_ours(counters[name]) if name in counters else "none"
     off = results.floats("prompt_tokens") - results.floats("made_tokens")
     first = frame["turn"].fill_null(1).to_numpy() == 1
     yield "first prompts that the server counts otherwise", int(np.count_nonzero(off[first]))
@@ -125,6 +124,13 @@ def figures(results: Results) -> Iterator[tuple[str, object]]:
             f"{name} p50 / p90 / p99, {unit}",
             " / ".join(f"{scale * one.value:.3g}" for one in (latency.p50, latency.p90, latency.p99)),
         )
+
+
+def beside_ours(total: ServerTotal) -> str:
+    """A server's counter, what it should be, and whether it is."""
+    same = "equal" if total.agrees else "**not equal**"
+    rounded = f" to its rounding, {total.rounding:g}" if total.rounding else ""
+    return f"{total.server:,.0f}, ours {total.ours:,.0f} ({same}{rounded})"
 
 
 def servers(only: str | None, model: Path) -> Iterator[tuple[str, AbstractContextManager[Server]]]:

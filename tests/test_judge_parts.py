@@ -157,6 +157,16 @@ def test_errors_are_counted_by_kind_with_what_servers_said() -> None:
     assert (reset.kind, reset.count, reset.statuses, reset.examples) == ("reset", 2, (), ())
 
 
+@pytest.mark.parametrize(
+    ("rounding", "said"), [({}, True), ({"prompt_tokens": 8}, True), ({"prompt_tokens": 10}, False)]
+)
+def test_a_server_that_rounds_its_counter_is_believed_as_far_as_that(rounding: dict[str, int], said: bool) -> None:
+    metadata = {"totals": {"prompt_tokens": 1_000_010.0}, "rounding": rounding}
+    found = whole(run_of([0.0, 1.0], [0.1, 0.1], metadata, prompt_tokens=[400_000, 600_001]))
+    assert found.server[0].agrees is not said
+    assert any("the server's own counter of prompt tokens" in note for note in found.notes) is said
+
+
 def test_tokens_that_are_counted_otherwise_are_shown() -> None:
     found = whole(
         run_of(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from groundswell.replay.scrape import MOST_POINTS, Kept, Scraper
-from groundswell.replay.server_metrics import COUNTERS, GAUGES, figures_of, server_of
+from groundswell.replay.server_metrics import COUNTERS, GAUGES, figures_of, rounding_of, server_of
 from real_servers import Server
 
 VLLM = """# HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -103,6 +103,18 @@ def test_llama_cpp_counts_a_prompt_s_cached_tokens_apart() -> None:
     }
 
 
+def test_counters_of_llama_cpp_are_known_as_far_as_it_writes_them() -> None:
+    # It counted 179,900 tokens from its cache between two readings of 914,659 and 1.09456e+06, and 12,593 between
+    # 1.99406e+06 and 2.00665e+06.
+    for first, last, grew in ((914_659, 1.09456e6, 179_900), (1.99406e6, 2.00665e6, 12_593)):
+        off = rounding_of("llama.cpp", "prefix_hits", first) + rounding_of("llama.cpp", "prefix_hits", last)
+        assert 0 < abs(last - first - grew) <= off <= 10
+    assert rounding_of("llama.cpp", "output_tokens", 999_999) == 0
+    assert rounding_of("llama.cpp", "output_tokens", 1e8) == 500
+    assert rounding_of("llama.cpp", "prompt_tokens", 2.5e6) == 10  # of each of the two that it is the sum of
+    assert rounding_of("vLLM", "output_tokens", 1e8) == 0
+
+
 def test_what_sglang_repeats_by_rank_and_priority_counts_once() -> None:
     assert figures_of(SGLANG) == {
         "running": 5,
@@ -139,6 +151,18 @@ def test_what_a_counter_had_before_the_run_does_not_count() -> None:
         "prompt_tokens": [0, 0, 250, 300],
     }
     assert kept.latest() == {"running": 2, "prompt_tokens": 300}
+
+
+def test_a_run_s_totals_come_with_what_the_server_rounded() -> None:
+    def rounded(_: object, number: int) -> tuple[int, dict[str, str], str]:
+        return 200, {}, LLAMA.replace("640", f"{1.23457 + number / 100:.5f}e+06")
+
+    with metrics_server(rounded) as (url, _):
+        scraper = Scraper(url, period_s=0.02)
+        scraper.start()
+        scraper.stop()
+    assert scraper.rounding() == {"computed_tokens": 10}
+    assert "output_tokens" in scraper.totals()
 
 
 def test_a_counter_goes_on_when_its_server_was_started_anew() -> None:

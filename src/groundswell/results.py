@@ -84,8 +84,8 @@ class Results:
     engine (``stage_s``), which ``run`` names under ``stages``.
 
     The constructor checks that the columns are there and of the right types; :meth:`checked` looks at the values too.
-    ``metadata`` is what JSON holds: ``run`` (what was run), ``gaps`` (see :class:`Gaps`), ``series`` and ``totals`` of
-    the server's metrics. A run that was not sent over a network, as a simulated one, has less of it.
+    ``metadata`` is what JSON holds: ``run`` (what was run), ``gaps`` (see :class:`Gaps`), ``series``, ``totals`` and
+    ``rounding`` of the server's metrics. A run that was not sent over a network, as a simulated one, has less of it.
     """
 
     frame: pl.DataFrame
@@ -117,6 +117,11 @@ class Results:
     def totals(self) -> dict[str, Any]:
         """By how much the server's counters grew during the run; empty if there are none."""
         return _object(self.metadata, "totals")
+
+    @property
+    def rounding(self) -> dict[str, Any]:
+        """By how much :attr:`totals` may be off, as the server rounds them; empty where it does not."""
+        return _object(self.metadata, "rounding")
 
     @property
     def gaps(self) -> Gaps | None:

@@ -82,5 +82,7 @@ def server_totals(results: Results) -> tuple[ServerTotal, ...]:
         if isinstance(server, int | float) and np.isfinite(server):
             ours = results.floats("sent_s" if name == "requests" else name)
             total = np.count_nonzero(~np.isnan(ours)) if name == "requests" else np.nansum(ours)
-            found.append(ServerTotal(name, float(server), float(total)))
+            rounding = results.rounding.get(name, 0.0)
+            off = float(rounding) if isinstance(rounding, int | float) else 0.0
+            found.append(ServerTotal(name, float(server), float(total), off))
     return tuple(found)

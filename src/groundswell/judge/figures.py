@@ -201,6 +201,13 @@ class ServerTotal:
     name: str
     server: float
     ours: float
+    rounding: float = 0.0
+    """By how much the server's may be off, as it rounds what it writes."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two are the same, as far as the server tells."""
+        return abs(self.server - self.ours) <= self.rounding
 
 
 @dataclass(frozen=True)

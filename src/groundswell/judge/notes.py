@@ -19,7 +19,7 @@ def notes_of(
     yield from _interrupted(results)
     yield from _counted(results, tokens)
     for total in server:
-        if total.server != total.ours:
+        if not total.agrees:
             yield (
                 f"the server's own counter of {total.name.replace('_', ' ')} grew by {total.server:,.0f} and ours is "
                 f"{total.ours:,.0f}: somebody else sent, too, or replies were lost"

@@ -229,7 +229,7 @@ def _settled(job: _Job, ended: Ended, scraper: Scraper | None) -> Outcome:
     digest = digest_of(journals) if whole else None
     metadata = {"run": _said_of(job, ended, remaining, digest), "gaps": journals.gaps()}
     if scraper is not None:
-        metadata |= {"series": scraper.series(), "totals": scraper.totals()}
+        metadata |= {"series": scraper.series(), "totals": scraper.totals(), "rounding": scraper.rounding()}
     # What has no record is still to be sent where the run was broken off, but for that which a dead worker had.
     missing = Missing(
         "worker lost" if ended.lost else "unsent",

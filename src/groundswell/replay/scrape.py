@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.replay import clock
-from groundswell.replay.server_metrics import COUNTERS, GAUGES, figures_of, server_of
+from groundswell.replay.server_metrics import COUNTERS, GAUGES, figures_of, rounding_of, server_of
 
 MOST_POINTS = 2048
 _MOST_BYTES = 8 << 20
@@ -83,6 +83,14 @@ class Scraper:
         the server's restart, goes on from what it had."""
         with self._lock:
             return self._kept.totals()
+
+    def rounding(self) -> dict[str, float]:
+        """By how much :meth:`totals` may be off at most, as the server rounds the numbers that it writes; those that it
+        does not round are left out."""
+        with self._lock:
+            ends = self._kept.ends()
+        found = {name: sum(rounding_of(self.server, name, value) for value in both) for name, both in ends.items()}
+        return {name: off for name, off in found.items() if off}
 
     def _run(self) -> None:
         due_ns = clock.now_ns()
@@ -170,6 +178,7 @@ class Kept:
         self._at_ns = np.zeros(MOST_POINTS, np.int64)
         self._rows = np.full((MOST_POINTS, len(_NAMES)), math.nan)
         self._count = 0
+        self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
         self._grown: dict[str, float] = {}
 
@@ -180,6 +189,7 @@ class Kept:
             before = self._last.get(name, 0.0 if self._count else figures[name])
             grown = figures[name] - before
             self._grown[name] = self._grown.get(name, 0.0) + (grown if grown >= 0 else figures[name])
+            self._first.setdefault(name, before)
             self._last[name] = figures[name]
         if self._count == MOST_POINTS:
             self._halve()
@@ -206,6 +216,10 @@ class Kept:
     def totals(self) -> dict[str, float]:
         """What the counters grew by."""
         return {name: self._grown[name] for name in COUNTERS if name in self._grown}
+
+    def ends(self) -> dict[str, tuple[float, float]]:
+        """What the counters were at first and at last."""
+        return {name: (self._first[name], self._last[name]) for name in COUNTERS if name in self._last}
 
     def _halve(self) -> None:
         half = MOST_POINTS // 2

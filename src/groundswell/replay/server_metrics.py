@@ -87,6 +87,7 @@ COUNTERS: Mapping[str, tuple[str, ...]] = {
 }
 """Figures that only grow, until the server starts anew; where two are to be added, both have to be there."""
 
+_LLAMACPP_DIGITS = 6
 _NAMES = frozenset(
     part for names in (*GAUGES.values(), *COUNTERS.values()) for name in names for part in name.split(" + ")
 )
@@ -113,6 +114,21 @@ def figures_of(text: str) -> dict[str, float]:
 def _found(name: str, values: Mapping[str, list[float]]) -> list[float]:
     parts = name.split(" + ")
     return [value for part in parts for value in values[part]] if all(part in values for part in parts) else []
+
+
+def rounding_of(server: str | None, figure: str, value: float) -> float:
+    """By how much a counter may be off, as its server rounds what it writes.
+
+    llama.cpp writes six digits of a number, as C++ does by itself, of each of those that a figure is the sum of; the
+    others write all.
+
+    >>> rounding_of("llama.cpp", "output_tokens", 1234570.0), rounding_of("llama.cpp", "prompt_tokens", 1234570.0)
+    (5.0, 10.0)
+    """
+    if server != "llama.cpp" or value < 10**_LLAMACPP_DIGITS:
+        return 0.0
+    parts = max((name.count(" + ") + 1 for name in COUNTERS[figure] if name.startswith("llamacpp:")), default=0)
+    return parts * 0.5 * 10.0 ** (math.floor(math.log10(value)) + 1 - _LLAMACPP_DIGITS)
 
 
 def server_of(text: str) -> str | None:
