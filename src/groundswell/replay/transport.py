@@ -31,6 +31,10 @@ class Pool:
     A call goes out on an idle connection, the one used last. Where there is none it waits for a new one, or for one to
     become idle, whichever is first, in order. A call whose connection had been idle before and died before any byte of
     the reply is sent once more, on a fresh connection; that is all that is sent twice.
+
+    What a burst leaves idle is not closed, however long it is idle: the next burst would have to open as many at once,
+    more than a server's backlog holds, and what is dropped there is tried again after a second, which would look as if
+    the server had taken it.
     """
 
     def __init__(
