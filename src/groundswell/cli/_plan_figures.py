@@ -63,8 +63,10 @@ def _methods(plan: Plan) -> Figure:
         for a in found
     ]
     spec = intervals([NAMES[answer.method] for answer in found], estimates, count("instances"))
-    caption = "Instances, from the least number that does not clearly fail to the least that clearly meets."
-    return Figure("methods", "Instances by method", caption, f"{plan.traffic.requests:,} requests", spec)
+    caption = "From the least number that does not clearly fail to the least that clearly meets"
+    if any(answer.high is None for answer in found):
+        caption += ", or to the most that was tried, where none does"
+    return Figure("methods", "Instances by method", f"{caption}.", f"{plan.traffic.requests:,} requests", spec)
 
 
 def _around(plan: Plan) -> Table:

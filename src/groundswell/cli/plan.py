@@ -187,7 +187,7 @@ def _write_page(found: Plan, path: Path) -> None:
     from groundswell.report.files import write_page
     from groundswell.report.html import page
 
-    summary = f"<header><h1>A plan for {escape(found.slo)}</h1></header><pre>{escape(describe(found))}</pre>"
+    summary = f"<header><h1>A plan for {escape(found.slo)}</h1></header><pre style='overflow-x:auto'>{escape(describe(found))}</pre>"
     write_page(page("A plan", summary, sections(found)), path)
     print(f"wrote {path}", file=sys.stderr)
 

@@ -36,6 +36,8 @@ class Alone:
     """How long an engine is busy with its tokens, without what each step takes besides."""
     tokens: Ints
     """That are computed."""
+    steps: Ints
+    """In which it takes part."""
 
     @classmethod
     def of(cls, asked: Asked, engine: Engine) -> Alone:
@@ -64,8 +66,8 @@ class Alone:
         tpot_s[further == 0] = np.nan
         itl_s = np.where((further > 0) & ~too_long, token_s + cost.context_s * prompt, np.nan)
         work_s[too_long] = 0.0
-        tokens = np.where(too_long, 0, new + further)
-        return cls(asked.arrival_s, prompt, output, too_long, ttft_s, tpot_s, itl_s, e2e_s, work_s, tokens)
+        tokens, shared = np.where(too_long, 0, new + further), np.where(too_long, 0, steps + further)
+        return cls(asked.arrival_s, prompt, output, too_long, ttft_s, tpot_s, itl_s, e2e_s, work_s, tokens, shared)
 
     def at(self, rows: slice | NDArray[np.bool_]) -> Alone:
         """Those of some requests."""
@@ -77,15 +79,15 @@ class Alone:
         return np.where(self.too_long, 0, self.output - 1)
 
 
-def busy_s(engine: Engine, work_s: Floats, tokens: Floats, further: Floats) -> Floats:
-    """How long engines are busy at least, in all, with ``work_s`` for so many ``tokens``, of which ``further`` are
-    replies': in steps as large as they can be."""
+def busy_s(engine: Engine, work_s: Floats, tokens: Floats, steps: Floats) -> Floats:
+    """How long engines are busy at least, in all, with ``work_s`` for so many ``tokens`` of requests that each take
+    part in steps, ``steps`` of them in all: with as many together as may be."""
     cost = engine.cost
-    fewest = np.maximum(tokens / engine.most_tokens, further / engine.most_running)
+    fewest = np.maximum(tokens / engine.most_tokens, steps / engine.most_running)
 
-    def steps_s(steps: Floats) -> Floats:
+    def steps_s(count: Floats) -> Floats:
         # What is above the hinge is convex in a step's tokens, so equal steps have the least of it.
-        return np.asarray(cost.c0_s * steps + cost.hinge_s * np.maximum(0.0, tokens - steps * cost.hinge_tokens))
+        return np.asarray(cost.c0_s * count + cost.hinge_s * np.maximum(0.0, tokens - count * cost.hinge_tokens))
 
     # That is linear in the number of steps up to where nothing is above the hinge, and grows from there on.
     most = np.maximum(tokens / cost.hinge_tokens, fewest) if cost.hinge_tokens > 0 else fewest

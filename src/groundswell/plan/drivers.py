@@ -62,5 +62,5 @@ def without_each(
 def _work(whole: Whole) -> NDArray[Any]:
     """What each request keeps an engine busy with, and its share of what steps take besides."""
     alone, engine = whole.alone, whole.engine
-    steps = np.maximum(alone.tokens / engine.most_tokens, alone.further / engine.most_running)
+    steps = np.maximum(alone.tokens / engine.most_tokens, alone.steps / engine.most_running)
     return np.asarray(alone.work_s + engine.cost.c0_s * steps)

@@ -47,9 +47,9 @@ class Trial:
 class Answer:
     """How many instances a method asks for.
 
-    ``instances`` is the least number whose figures are within the bounds, as are those of all larger ones that were
-    tried; None where none was found. The interval goes from the least number that does not clearly fail (``low``) to
-    the least that clearly meets (``high``; None where none did).
+    ``instances`` is the least number whose figures are within the bounds; None where none was found. The interval goes
+    from the least number that does not clearly fail (``low``) to the least that clearly meets (``high``; None where
+    none did).
     """
 
     method: str

@@ -10,14 +10,16 @@ from groundswell.plan.figures import Trial
 Attempt = Callable[[int], Trial]
 
 _GROWTH = 1.5
+NEAR = 0.05
+"""So far below the answer, as a share, every number is tried, and three of them at least."""
 FURTHER = 2
 """A number that clearly meets is looked for up to so many times the answer."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """``answer``: the least number that keeps the SLO, as all larger ones do that were tried; None where none does.
-    ``low`` is the least that does not clearly fail, ``high`` the least that clearly meets (None: none does)."""
+    """``answer``: the least number that keeps the SLO, None where none does. ``low`` is the least that does not clearly
+    fail, ``high`` the least that clearly meets (None: none does)."""
 
     answer: int | None
     low: int
@@ -29,8 +31,9 @@ class Found:
 def smallest(attempt: Attempt, first: int, most: int, sure: bool = True) -> Found:
     """Try numbers from ``first`` on, at most ``most``, until the least is known that keeps the SLO.
 
-    More instances are taken to do no worse. That is checked: the number below the answer does not keep the SLO, the one
-    above does; if it does not, the search goes on above that. What is not ``sure`` is without an interval.
+    More instances are taken to do no worse, about: chance lets one more do a little worse now and then. So a few
+    numbers below the answer are tried, too (:data:`NEAR`), of which none keeps the SLO, and one above it. What is not
+    ``sure`` is without an interval.
     """
     tried: dict[int, Trial] = {}
 
@@ -43,13 +46,13 @@ def smallest(attempt: Attempt, first: int, most: int, sure: bool = True) -> Foun
         return at(n).keeps
 
     low, high = _bracket(keeps, min(max(first, 1), most), most)
-    answer = None if high is None else _between(keeps, low, high)
-    while answer is not None and answer < most and not keeps(answer + 1):
-        high = next((n for n in _upward(answer + 1, most) if keeps(n)), None)
-        answer = None if high is None else _between(keeps, answer + 1, high)
-    if answer is None:
+    if high is None:
         failed = max((n for n, trial in tried.items() if trial.held == "fails"), default=0)
-        return Found(None, failed + 1, None, _monotone(tried), _in_order(tried))
+        return Found(None, failed + 1, None, True, _in_order(tried))
+    answer = _between(keeps, low, high)
+    while (lower := next(filter(keeps, _near(answer)), None)) is not None:
+        answer = lower
+    keeps(min(answer + 1, most))
     if not sure:
         return Found(answer, answer, None, _monotone(tried), _in_order(tried))
     clear = next((n for n in _upward(answer - 1, min(most, FURTHER * answer)) if at(n).held == "meets"), None)
@@ -84,6 +87,11 @@ def _between(good: Callable[[int], bool], low: int, high: int) -> int:
         else:
             low = middle
     return high
+
+
+def _near(answer: int) -> range:
+    """The numbers just below ``answer``, largest first."""
+    return range(answer - 1, max(answer - 1 - max(round(NEAR * answer), 3), 0), -1)
 
 
 def _upward(n: int, most: int) -> Iterator[int]:

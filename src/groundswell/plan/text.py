@@ -126,7 +126,7 @@ def _around(plan: Plan) -> Iterator[str]:
             held = "keeps" if trial.keeps else "does not keep"
             yield f"{count:>6,} {held:<14} {clause_figures(trial)}"
     if not best.monotone:
-        yield "       Of the numbers tried, some do not keep it though smaller ones do: from the answer on, all do."
+        yield "       Not every larger number that was tried keeps it: near the bounds chance decides."
 
 
 def _traffic(plan: Plan) -> Iterator[str]:

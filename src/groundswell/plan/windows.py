@@ -191,7 +191,7 @@ def summed(arrival_s: Floats, values: NDArray[np.generic], begins: Floats, width
 def demand(engine: Engine, alone: Alone, begins: Floats, width_s: float) -> Floats:
     """How many instances are busy all the time, at least, with what arrives within ``width_s`` from each of ``begins``
     on."""
-    work, tokens, further = (
-        summed(alone.arrival_s, values, begins, width_s) for values in (alone.work_s, alone.tokens, alone.further)
+    work, tokens, steps = (
+        summed(alone.arrival_s, values, begins, width_s) for values in (alone.work_s, alone.tokens, alone.steps)
     )
-    return busy_s(engine, work, tokens, further) / width_s
+    return busy_s(engine, work, tokens, steps) / width_s
