@@ -10,13 +10,17 @@ import pytest
 
 from groundswell.arrivals import ARRIVALS
 from groundswell.lengths import LENGTHS
+from groundswell.routing import ROUTING
+from groundswell.scaling import SCALING
 
-PAGE = (Path(__file__).parent.parent / "docs" / "pools.md").read_text(encoding="utf-8")
-PARTS: list[Any] = [(family, name) for family in (ARRIVALS, LENGTHS) for name in family]
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = {"pools.md": (ARRIVALS, LENGTHS), "routing.md": (ROUTING, SCALING)}
+PARTS: list[Any] = [(page, family, name) for page, families in PAGES.items() for family in families for name in family]
 
 
-@pytest.mark.parametrize(("family", "name"), PARTS, ids=[name for _, name in PARTS])
-def test_the_page_of_pools_has_a_row_for_every_part(family: Any, name: str) -> None:
-    row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
+@pytest.mark.parametrize(("page", "family", "name"), PARTS, ids=[name for _, _, name in PARTS])
+def test_a_page_has_a_row_for_every_part(page: str, family: Any, name: str) -> None:
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    row = next(line for line in lines if line.startswith(f"| `{name}` |"))
     for field in dataclasses.fields(family[name]):
         assert f"`{field.name}`" in row

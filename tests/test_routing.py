@@ -100,6 +100,14 @@ def test_a_requests_chance_does_not_depend_on_what_was_sent_before() -> None:
         assert forward.tolist() == backward[::-1].tolist()
 
 
+def test_a_request_that_is_sent_anew_has_a_new_chance() -> None:
+    for name in BY_CHANCE:
+        routed = Routed(name, plain(100), 7)
+        first = routed.picks(range(100))
+        routed.world.requests["tries"] = 1
+        assert 0 < (routed.picks(range(100)) == first).sum() < 50
+
+
 def test_two_choices_take_the_k_th_shortest_of_n_as_often_as_they_should() -> None:
     """The better of two of n: the k-th shortest with probability (n - k) / (n (n - 1) / 2), the longest never."""
     n, rows = 5, 60_000

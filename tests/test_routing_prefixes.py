@@ -75,7 +75,8 @@ def test_lmetric_multiplies_new_tokens_and_the_batch() -> None:
     # row 1 would read 40 tokens where its blocks are and 200 elsewhere, row 2 reads 200 everywhere
     assert picked(1, (3, 0))  # 40 · 4 < 200 · 1
     assert not picked(1, (5, 0))  # 40 · 6 > 200 · 1
-    assert not picked(1, (4, 0))  # 40 · 5 = 200 · 1, and the other has fewer in flight
+    assert not picked(1, (4, 0))  # 40 · 5 = 200 · 1, and the other has fewer in flight,
+    assert not picked(1, (4, 0))  # whoever's turn it is
     assert not picked(1, (3, 0), (11, 0))  # (40 + 11) · 4 > 200 · 1
     assert picked(2, (0, 1), (100, 0))  # (200 + 100) · 1 < 200 · 2
     assert not picked(2, (0, 1), (201, 0))

@@ -128,7 +128,16 @@ def test_a_repaired_instance_does_not_come_up_before_it_has_started() -> None:
 
 
 def test_a_fleet_can_begin_without_an_instance() -> None:
-    told = Told((0.0, 20.0), (0, 1))
-    results = scaled(evenly([(2.0, 60)]), Scaling(told, first=0, least=0, startup_s=10.0))
+    told = Told((0.0,), (1,), every_s=20.0)
+    results = scaled(evenly([(2.0, 60)]), Scaling(told, first=0, startup_s=10.0))
     assert results.frame["error"].null_count() == results.frame.height
     assert float(str(results.frame["ready_s"].min())) == pytest.approx(30.0)
+
+
+def test_a_fleet_of_two_pools_and_one_that_could_end_are_told_of() -> None:
+    scaling = Scaling(Reactive())
+    with pytest.raises(UsageError, match="a fleet is scaled as one pool, not as 2"):
+        Fleet((Pool(ENGINE, 1, "p", "prefill"), Pool(ENGINE, 1, "d", "decode")), scaling=scaling)
+    for options in ({"least": 0}, {"first": -1}, {"startup_s": -1.0}):
+        with pytest.raises(UsageError, match="a fleet that is scaled has 1 instance or more at least"):
+            Scaling(Reactive(), **options)  # type: ignore[arg-type]

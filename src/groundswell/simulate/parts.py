@@ -170,6 +170,13 @@ class Scaling:
     least: int = 1
     startup_s: float = 120.0
 
+    def __post_init__(self) -> None:
+        if self.first < 0 or self.least < 1 or not 0 <= self.startup_s < np.inf:
+            raise UsageError(
+                f"a fleet that is scaled has 1 instance or more at least, begins with 0 or more, and instances start in "
+                f"0 s or more, not {self.least}, {self.first} and {self.startup_s:g} s"
+            )
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -199,6 +206,10 @@ class Fleet:
             )
         if len({pool.engine.block_tokens for pool in self.pools}) > 1:
             raise UsageError("the engines of a fleet must have blocks of the same number of tokens")
+        if self.scaling is not None and len(self.pools) > 1:
+            raise UsageError(
+                f"a fleet is scaled as one pool, not as {len(self.pools)}: nothing says which of them grows"
+            )
         _check_outages(self.outages, self.instances)
 
     @property
