@@ -7,8 +7,8 @@ import pytest
 from groundswell.errors import UsageError
 from groundswell.scaling import SCALING
 from groundswell.scaling.reactive import Reactive
-from groundswell.simulate.parts import Outage, Scaling
-from scalers import Told, evenly, scaled, seen, up_at
+from groundswell.simulate.parts import Fleet, Outage, Pool, Scaling
+from scalers import ENGINE, Told, evenly, scaled, seen, up_at
 from simulating import asking
 
 SIMPLEST = {"reactive": "reactive", "forecast": "forecast:rates=(1,2),per_instance_per_s=1"}
@@ -140,4 +140,4 @@ def test_a_fleet_of_two_pools_and_one_that_could_end_are_told_of() -> None:
         Fleet((Pool(ENGINE, 1, "p", "prefill"), Pool(ENGINE, 1, "d", "decode")), scaling=scaling)
     for options in ({"least": 0}, {"first": -1}, {"startup_s": -1.0}):
         with pytest.raises(UsageError, match="a fleet that is scaled has 1 instance or more at least"):
-            Scaling(Reactive(), **options)  # type: ignore[arg-type]
+            Scaling(Reactive(), **options)

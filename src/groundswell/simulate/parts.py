@@ -173,7 +173,7 @@ class Scaling:
     def __post_init__(self) -> None:
         if self.first < 0 or self.least < 1 or not 0 <= self.startup_s < np.inf:
             raise UsageError(
-                f"a fleet that is scaled has 1 instance or more at least, begins with 0 or more, and instances start in "
+                f"a fleet that is scaled has 1 instance or more at least, begins with 0 or more, and each starts for "
                 f"0 s or more, not {self.least}, {self.first} and {self.startup_s:g} s"
             )
 
