@@ -8,6 +8,7 @@ import numpy as np
 
 from groundswell.chance import kernel
 from groundswell.simulate.blocks import forget_all
+from groundswell.simulate.engine import cut, settle
 from groundswell.simulate.events import expect, woken
 from groundswell.simulate.serving import AGAIN, fail
 from groundswell.simulate.state import LOST, NOBODY
@@ -19,6 +20,10 @@ def crash(w: Any, i: Any, now_s: Any) -> None:
     """Instance ``i`` loses its memory and all requests that run, wait or were about to leave at ``now_s``."""
     a, load = w.at[i], w.load[i]
     w.fleet[0].now_s = now_s
+    if a.planned > 0:
+        cut(w, i, now_s)
+        settle(w, i)
+    a.busy_s -= max(0.0, a.clock_s - now_s)
     for first in (a.first, a.ended, a.fresh):
         r = first
         while r != NOBODY:
