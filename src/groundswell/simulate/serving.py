@@ -155,10 +155,11 @@ def _wake(w: Any, i: Any, now_s: Any) -> None:
 def fail(w: Any, r: Any, why: Any) -> None:
     """Request ``r`` fails, and with it the later turns of its conversation, which would wait for its reply."""
     at_s = w.fleet[0].now_s
+    first = r
     while r != NOBODY:
         q = w.requests[r]
         q.error = why
         q.done_s = at_s
-        if q.waits and np.isnan(q.ready_s):
+        if r != first:  # it never came
             q.arrival_s = at_s
         r = q.next_turn
