@@ -41,7 +41,7 @@ class Drive:
         self._router, self._progress = router, progress
         self._moments: list[tuple[float, int, Act]] = []
         self._made = 0
-        self._down = np.zeros(fleet.instances, np.bool_)  # failed
+        self._down = np.zeros(fleet.instances, np.int64)  # by how many failures that are not over
         self._starting: dict[int, float] = {}  # until when
         self._stopping: set[int] = set()
         self._arrived = 0
@@ -86,13 +86,13 @@ class Drive:
     def _fail(self, outage: Outage) -> Act:
         def fall(at_s: float) -> None:
             crash(self.world, outage.instance, at_s)
-            self._down[outage.instance] = True
+            self._down[outage.instance] += 1
             self._take(outage.instance, False)
             self._at(at_s + outage.down_s, rise)
 
         def rise(at_s: float) -> None:
-            self._down[outage.instance] = False
             i = outage.instance
+            self._down[i] -= 1
             self._take(i, bool(self.world.at["running"][i]) and i not in self._starting and i not in self._stopping)
 
         return fall
