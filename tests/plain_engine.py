@@ -24,6 +24,7 @@ class Group:
     name: int | None
     blocks: int
     users: int = 0
+    owner: Request | None = None  # who was preempted, and can come back to it
 
 
 @dataclass(eq=False)
@@ -53,6 +54,8 @@ class Request:
     computed: int = 0  # tokens whose keys and values are in memory
     held: list[Group] = field(default_factory=list)  # named, from the first on
     unnamed: int = 0  # blocks
+    left: list[Group] = field(default_factory=list)  # behind when it was preempted, and there still
+    left_from: int = 0  # how many named groups are before these
 
     @property
     def tokens(self) -> int:
@@ -67,9 +70,10 @@ class Request:
 class Memory:
     """Blocks; those that nobody holds, but that can be found, wait in a row, longest unused first."""
 
-    def __init__(self, blocks: int, block_tokens: int, name_blocks: int, caching: bool) -> None:
+    def __init__(self, blocks: int, block_tokens: int, name_blocks: int, caching: bool, resuming: bool) -> None:
         self.free = blocks
-        self.block_tokens, self.name_blocks, self.caching = block_tokens, name_blocks, caching
+        self.block_tokens, self.name_blocks = block_tokens, name_blocks
+        self.caching, self.resuming = caching, resuming
         self.row: OrderedDict[Group, None] = OrderedDict()
         self.in_row = 0
         self.known: dict[int, Group] = {}
@@ -91,21 +95,32 @@ class Memory:
             found.append(self.known[name])
         return found
 
-    def hold(self, request: Request, found: list[Group]) -> None:
+    def hold(self, request: Request, found: list[Group], own: list[Group]) -> None:
         for group in found:
             if group.users == 0:
-                del self.row[group]
-                self.in_row -= group.blocks
+                self._leave_row(group)
             group.users += 1
         request.held = found
+        for group in own:
+            self._leave_row(group)
+        request.unnamed = len(own)
+        for group in request.left:
+            group.owner = None
+        request.left = []
+
+    def _leave_row(self, group: Group) -> None:
+        del self.row[group]
+        self.in_row -= group.blocks
 
     def take(self, request: Request, count: int) -> None:
         while self.free < count:
-            group, _ = self.row.popitem(last=False)
-            self.in_row -= group.blocks
+            group = next(iter(self.row))
+            self._leave_row(group)
             self.free += group.blocks
             if group.name is not None:
                 del self.known[group.name]
+            if group.owner is not None:
+                group.owner.left.remove(group)
         self.free -= count
         request.unnamed += count
 
@@ -121,15 +136,28 @@ class Memory:
 
     def give_back(self, request: Request) -> None:
         """Those without a name first, then the named ones from the last to the first."""
-        if not self.caching:
+        if not (self.caching or self.resuming):
             self.free += request.unnamed
-        for _ in range(request.unnamed if self.caching else 0):
-            self._append(Group(None, 1))
+        else:
+            for _ in range(request.unnamed):
+                self._append(Group(None, 1))
         for group in reversed(request.held):
             group.users -= 1
             if group.users == 0:
                 self._append(group)
         request.held, request.unnamed = [], 0
+
+    def leave_behind(self, request: Request) -> None:
+        """As :meth:`give_back`, for a request that can come back to what is full of its own, from the first on."""
+        full = request.computed // self.block_tokens - len(request.held) * self.name_blocks
+        request.left = [Group(None, 1, owner=request) for _ in range(full if self.resuming else 0)]
+        request.left_from = len(request.held)
+        for _ in range(request.unnamed - len(request.left) if self.resuming else 0):
+            self._append(Group(None, 1))
+        for group in reversed(request.left):
+            self._append(group)
+        request.unnamed = 0 if self.resuming else request.unnamed
+        self.give_back(request)
 
     def _append(self, group: Group) -> None:
         self.row[group] = None
@@ -142,7 +170,9 @@ class PlainEngine:
     def __init__(self, how: Engine, name_blocks: int, requests: Sequence[Request]) -> None:
         self.how, self.requests = how, requests
         self.watermark = math.ceil(how.watermark * how.blocks)
-        self.memory = Memory(how.blocks, how.block_tokens, name_blocks, how.caching)
+        caching = how.caching and any(request.names for request in requests)
+        resuming = how.caching and how.resuming
+        self.memory = Memory(how.blocks, how.block_tokens, name_blocks, caching, resuming)
         self.clock_s = 0.0
         self.steps = 0
         self.running: list[Request] = []
@@ -158,12 +188,21 @@ class PlainEngine:
     def run(self) -> None:
         """Until all have ended."""
         while self.coming or self.running or self.waiting:
-            if not self.running and not self.waiting:
+            idle = not self.running and not self.waiting
+            if idle:
                 self.clock_s = max(self.clock_s, self.coming[0][0])
-            while self.coming and self.coming[0][0] <= self.clock_s:
-                self.come(heappop(self.coming)[2])
+            ahead = self.how.ahead and not idle  # then this step was decided on when the one before began
+            if not ahead:
+                self.let_come(self.clock_s)
             if self.running or self.waiting:
+                begins_s = self.clock_s
                 self.step()
+                if ahead:
+                    self.let_come(begins_s)
+
+    def let_come(self, until_s: float) -> None:
+        while self.coming and self.coming[0][0] <= until_s:
+            self.come(heappop(self.coming)[2])
 
     def come(self, request: Request) -> None:
         if self.memory.blocks_of(request.prompt + request.output) + self.watermark > self.how.blocks:
@@ -208,27 +247,28 @@ class PlainEngine:
         return preempted
 
     def next_waiting(self) -> Request:
-        keys = {
-            "fcfs": lambda r: 0,
-            "shortest": lambda r: (r.prompt + r.output, r.row),
-            "longest": lambda r: (-r.prompt - r.output, r.row),
-            "priority": lambda r: (r.priority, r.row),
-        }
-        return min(self.waiting, key=keys[self.how.policy])  # of equals, the one in front
+        return self.waiting[0] if self.how.policy == "fcfs" else min(self.waiting, key=self.rank)
+
+    def rank(self, request: Request) -> tuple[int, int]:
+        size = request.prompt + request.output
+        return {"shortest": size, "longest": -size, "priority": request.priority}[self.how.policy], request.row
 
     def admit(self, request: Request) -> bool:
         """Whether there is memory for it."""
         memory = self.memory
         found = memory.find(request)
-        there = len(found) * memory.name_blocks * memory.block_tokens
+        own = list(request.left) if request.left_from == len(found) else []
+        blocks = len(found) * memory.name_blocks + len(own)
+        there = blocks * memory.block_tokens
         new = min(request.tokens - there, self.budget)
-        need = memory.blocks_of(there + new) - len(found) * memory.name_blocks
-        unused = sum(group.blocks for group in found if group.users == 0)
-        if need + self.watermark > memory.room - unused:
+        need = memory.blocks_of(there + new) - blocks
+        must = memory.blocks_of(request.tokens) - blocks if self.how.whole_prompts else need
+        unused = sum(group.blocks for group in found if group.users == 0) + len(own)
+        if must + self.watermark > memory.room - unused:
             return False
         self.waiting.remove(request)
         self.running.append(request)
-        memory.hold(request, found)
+        memory.hold(request, found, own)
         memory.take(request, need)
         request.computed, request.reading = there, True
         if math.isnan(request.admitted_s):
@@ -237,7 +277,7 @@ class PlainEngine:
         return True
 
     def preempt(self, request: Request) -> None:
-        self.memory.give_back(request)
+        self.memory.leave_behind(request)
         request.computed = 0
         request.preempted += 1
         self.waiting.insert(0, request)
@@ -250,7 +290,7 @@ class PlainEngine:
         took_s = how.c0_s + how.token_s * tokens + how.hinge_s * max(0.0, tokens - how.hinge_tokens)
         took_s += how.decode_s * len(contexts) + how.context_s * sum(contexts) + how.prefill_s * prefill
         if prefill:
-            took_s += how.mixed_s * sum(contexts)
+            took_s += how.prompt_s + how.mixed_s * sum(contexts)
         self.clock_s += took_s
         self.steps += 1
         for request, new in given:

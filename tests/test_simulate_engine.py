@@ -2,83 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from groundswell.gap_buckets import gap_buckets
-from groundswell.simulate.parts import Engine, Fleet, Pool, StepCost
+from groundswell.simulate.parts import Engine, Fleet, Pool
 from groundswell.simulate.state import TOO_LONG, Ints, World
-from groundswell.simulate.waiting import POLICIES
 from groundswell.simulate.world import Asked
 from groundswell.table import Workload
 from plain_engine import PlainEngine, Request
-from simulating import COST, asking, served
+from simulating import CASES, COST, Case, asking, served
 
 TIMES = ("arrival_s", "admitted_s", "first_s", "done_s", "longest_gap_s")
 CLOSE_S = 1e-9
-
-
-@dataclass(frozen=True)
-class Case:
-    """Requests drawn from a seed, and an engine for them."""
-
-    seed: int = 0
-    n: int = 120
-    rate_per_s: float = 20.0
-    together: int = 1  # how many come at a time
-    mean_prompt: float = 300.0
-    mean_output: float = 60.0
-    turns: int = 1  # of a conversation, whose prompts hold what was said
-    closed: bool = True
-    pauses: bool = True  # between turns
-    block_tokens: int = 16
-    name_blocks: int = 1
-    room: float = 10.0  # requests of mean length, for which there is memory
-    most_running: int = 32
-    most_tokens: int = 512
-    watermark: float = 0.0
-    policy: str = "fcfs"
-    caching: bool = False
-    cost: StepCost = COST
-
-    @property
-    def engine(self) -> Engine:
-        most_tokens = max(self.most_tokens, self.most_running)
-        blocks = math.ceil(self.room * (1.5 * self.mean_prompt + self.mean_output) / self.block_tokens)
-        how = (blocks, self.most_running, most_tokens, self.block_tokens, self.watermark, self.policy)
-        return Engine(self.cost, *how, self.caching)
-
-    def workload(self) -> Workload:
-        """Prompts begin with one of five texts and go on with all that was said in their conversation."""
-        draw = np.random.default_rng(self.seed)
-        moments = -(-self.n // self.together)
-        at_s = np.repeat(np.cumsum(draw.exponential(self.together / self.rate_per_s, moments)), self.together)[: self.n]
-        prompt, output = draw.geometric(1 / self.mean_prompt, self.n), draw.geometric(1 / self.mean_output, self.n)
-        shared = draw.integers(0, 1 + int(self.mean_prompt), 5)
-        talk = np.arange(self.n) % -(-self.n // self.turns)
-        said: dict[int, int] = {}
-        tokens, names = self.block_tokens * self.name_blocks, []
-        for r in range(self.n):
-            kind, before = talk[r] % 5, said.get(talk[r], 0)
-            prompt[r] += before or shared[kind]
-            said[talk[r]] = prompt[r] + output[r]
-            of_all = min(prompt[r], shared[kind]) // tokens
-            ids = [kind * 10**6 + b for b in range(of_all)]
-            ids += [(10 + talk[r]) * 10**6 + b for b in range(of_all, prompt[r] // tokens)]
-            names.append(ids + [-r - 1] * int(prompt[r] % tokens > 0))
-        columns: dict[str, Any] = {}
-        if self.turns > 1:
-            columns = {"conversation": talk, "think_s": draw.exponential(self.pauses / self.rate_per_s, self.n)}
-        return asking(at_s, prompt, output, names if self.caching else None, tokens, **columns)
-
-    def priority(self) -> Ints:
-        return np.random.default_rng(self.seed).integers(0, 3, self.n)
 
 
 def by_arrays(case: Case) -> World:
@@ -125,8 +64,7 @@ def same(world: World, plain: PlainEngine) -> None:
         assert q[name].tolist() == [getattr(request, name) for request in requests], name
     assert world.at["steps"][0] == plain.steps
     assert world.at["preemptions"][0] == sum(request.preempted for request in requests)
-    assert world.at["free"][0] == plain.memory.free
-    assert world.at["kept"][0] == plain.memory.in_row
+    assert world.at["free"][0] + world.at["kept"][0] == plain.memory.room == plain.how.blocks
     same_gaps(world.gaps, plain.gaps, float(world.stretch_s[0]))
 
 
@@ -149,29 +87,6 @@ def same_gaps(counted: Ints, gaps: list[tuple[float, float]], stretch_s: float) 
     assert (running <= np.cumsum(earlier)).all()
 
 
-CASES = st.builds(
-    Case,
-    seed=st.integers(0, 2**32 - 1),
-    n=st.sampled_from([20, 120, 300]),
-    rate_per_s=st.sampled_from([1.0, 10.0, 100.0, 1000.0]),
-    together=st.sampled_from([1, 1, 3, 40]),
-    mean_prompt=st.sampled_from([1.0, 4.0, 60.0, 300.0]),
-    mean_output=st.sampled_from([1.0, 3.0, 30.0, 100.0]),
-    turns=st.sampled_from([1, 1, 4]),
-    closed=st.booleans(),
-    pauses=st.booleans(),
-    block_tokens=st.sampled_from([1, 2, 5, 16, 64]),
-    name_blocks=st.integers(1, 4),
-    room=st.sampled_from([2.0, 4.0, 4.0, 10.0, 30.0, 1000.0]),
-    most_running=st.sampled_from([1, 2, 5, 32, 256]),
-    most_tokens=st.sampled_from([1, 7, 64, 512, 8192]),
-    watermark=st.sampled_from([0.0, 0.01, 0.2]),
-    policy=st.sampled_from(POLICIES),
-    caching=st.booleans(),
-    cost=st.sampled_from([COST, replace(COST, context_s=0.0), StepCost(0.0101)]),
-)
-
-
 @settings(max_examples=100)
 @given(case=CASES)
 def test_an_engine_does_what_one_step_after_the_other_does(case: Case) -> None:
@@ -179,14 +94,22 @@ def test_an_engine_does_what_one_step_after_the_other_does(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "caching"),
-    [("fcfs", False), ("fcfs", True), ("shortest", True), ("longest", False), ("priority", True)],
+    "how",
+    [
+        {"caching": False},
+        {"caching": True},
+        {"caching": True, "policy": "shortest", "resuming": True},
+        {"policy": "longest", "ahead": True},
+        {"caching": True, "policy": "priority", "whole_prompts": True},
+        {"caching": True, "resuming": True, "whole_prompts": True, "ahead": True},
+    ],
+    ids=lambda how: " ".join(map(str, how.values())),
 )
-def test_it_does_so_where_more_than_a_thousand_are_preempted(policy: str, caching: bool) -> None:
-    case = Case(1, 700, 200.0, 1, 20.0, 100.0, 1, True, True, 4, 2, 5.0, 64, policy=policy, caching=caching)
+def test_it_does_so_where_more_than_a_thousand_are_preempted(how: dict[str, Any]) -> None:
+    case = Case(1, 700, 200.0, 1, 20.0, 100.0, 1, True, True, 4, 2, 5.0, 64, **how)
     world = by_arrays(case)
     assert world.at["preemptions"][0] > 1000
-    assert not caching or world.requests["cached"].any()
+    assert not case.caching or world.requests["cached"].any()
     same(world, by_objects(case))
 
 
@@ -197,3 +120,15 @@ def test_blocks_without_a_name_may_lie_scattered_among_named_ones() -> None:
     how = Engine(COST, 64, 8, 512, block_tokens=4)
     world = served(workload, Fleet((Pool(how, 1),)))
     same(world, by_objects_of(workload, how, 4))
+
+
+def test_what_hangs_from_the_middle_of_a_segment_is_found() -> None:
+    """The second leaves blocks behind the two that it shares with the first, which are named anew and grow."""
+    first, second = [1, 2, 3, 4, 5, 6], [1, 2, 13, 14, 15, 16]
+    names = [first[:2], second, first, second, first]
+    prompt, at_s = [16 * len(ids) + 1 for ids in names], 10.0 * np.arange(5)
+    workload = asking(at_s, prompt, np.full(5, 2), names)
+    how = Engine(COST, 100)
+    world = served(workload, Fleet((Pool(how, 1),)))
+    assert world.requests["cached"].tolist() == [0, 32, 32, 96, 96]
+    same(world, by_objects_of(workload, how, 1))
