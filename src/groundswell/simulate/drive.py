@@ -58,6 +58,7 @@ class Drive:
             at_s, _, act = heappop(self._moments)
             serve(self.world, self._router, at_s)
             act(at_s)
+        self._moments.clear()  # what is to be done refers to the drive: the world would wait for the garbage collector
         end_s = float(np.nanmax(self.world.requests["done_s"], initial=0.0))
         for i in range(self.fleet.instances):
             self._count(i, max(end_s, float(self.world.at["changed_s"][i])), self.world.at["running"][i])
