@@ -130,18 +130,10 @@ def _read(path: Path, reading: Reading) -> Workload:
     """A workload from its first request on."""
     import polars as pl
 
-    from groundswell.table import COLUMNS, Workload, client_column
+    from groundswell.table import Workload
 
-    with reading.opened(path) as source:
-        frames = [
-            frame.drop("row").with_columns(client_column(frame["client"].to_numpy(), source.clients))
-            for frame in source.blocks(tuple(COLUMNS))
-        ]
-        metadata = dict(source.metadata)
-    if not frames:
-        raise UsageError(f"{path}: holds no request")
-    frame = pl.concat(frames, rechunk=True)
-    return Workload(frame.with_columns(pl.col("arrival_s") - frame["arrival_s"][0]), metadata)
+    workload = reading.whole(path)
+    return Workload(workload.frame.with_columns(pl.col("arrival_s") - float(workload.arrival_s[0])), workload.metadata)
 
 
 def _drawn(
@@ -187,7 +179,8 @@ def _write_page(found: Plan, path: Path) -> None:
     from groundswell.report.files import write_page
     from groundswell.report.html import page
 
-    summary = f"<header><h1>A plan for {escape(found.slo)}</h1></header><pre style='overflow-x:auto'>{escape(describe(found))}</pre>"
+    text = f"<pre style='overflow-x:auto'>{escape(describe(found))}</pre>"
+    summary = f"<header><h1>A plan for {escape(found.slo)}</h1></header>{text}"
     write_page(page("A plan", summary, sections(found)), path)
     print(f"wrote {path}", file=sys.stderr)
 

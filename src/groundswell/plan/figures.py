@@ -169,10 +169,15 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Plan:
-    """How many instances a workload takes within an SLO: ``answers`` in the order in which methods were asked for, of
-    which the direct one counts, or the last one where that was not asked for."""
+    """How many instances a workload takes within an SLO.
+
+    ``instances`` is the answer of ``method``: of direct, or of the last method where that was not asked for; None where
+    there is none. ``answers`` has all methods, in the order in which they were asked for.
+    """
 
     slo: str
+    instances: int | None
+    method: str
     answers: tuple[Answer, ...]
     traffic: Traffic
     demand: tuple[Demand, ...]
@@ -191,5 +196,4 @@ class Plan:
     @property
     def answer(self) -> Answer:
         """The one that counts."""
-        direct = [answer for answer in self.answers if answer.method == "direct"]
-        return direct[0] if direct else self.answers[-1]
+        return next(answer for answer in self.answers if answer.method == self.method)

@@ -87,7 +87,7 @@ def plan(
     parts, notes = _within_reach(asked, parts, engine)
     check_enough(asked, max(int(part.judged.sum()) for part in parts), "the workload is too short")
     routing = ROUTING.build(router) if isinstance(router, str) else router
-    setting = Setting(engine, routing, seed, options.most_instances, Patience.of(slos), drawn)
+    setting = Setting(engine, routing, seed, options.most_instances, Patience.of(slos), drawn, len(slos) > 1)
     trials = {name: Trials.of(name, setting, parts) for name in options.methods}
     first = _first(parts)
     answers = _each(trials, asked, first)
@@ -95,8 +95,11 @@ def plan(
     if len(parts) > 1 or options.window_s is not None or parts[0].why != "all of it":
         answers, verified = _verified(whole, trials, asked, answers, parts[0].end_s - parts[0].begin_s)
     answers = _compared(answers)
+    best = answers[_counting(answers)]
     made = Plan(
         slo=str(asked),
+        instances=best.instances,
+        method=best.method,
         answers=tuple(answers.values()),
         traffic=_traffic(whole),
         demand=demand_of(whole),
@@ -108,7 +111,6 @@ def plan(
         verified=verified,
         notes=(*notes, *_notes(whole, engine), *([whole.short] if whole.short and len(parts) == 1 else ())),
     )
-    best = made.answer
     if best.instances is None:
         made = replace(made, notes=(*made.notes, *_without_caches(whole, asked, engine)))
     else:
@@ -153,7 +155,7 @@ def _verified(
     whole: Whole, trials: dict[str, Trials], slo: SLO, answers: dict[str, Answer], width_s: float
 ) -> tuple[dict[str, Answer], Verified | None]:
     """Windows that fail although they were not thought to be the worst are planned for, too."""
-    name = "direct" if "direct" in trials else next(reversed(trials))
+    name = _counting(answers)
     found: Verified | None = None
     for rounds in range(_ROUNDS + 1):
         instances = answers[name].instances
@@ -168,6 +170,11 @@ def _verified(
                 each.add(part)
         answers = _each(trials, slo, instances)
     return answers, found
+
+
+def _counting(answers: dict[str, Answer]) -> str:
+    """The method whose answer counts."""
+    return "direct" if "direct" in answers else next(reversed(answers))
 
 
 def _largest(windows: Sequence[Window]) -> Sequence[Window]:

@@ -175,10 +175,9 @@ def _windows(plan: Plan) -> str:
 
 def _verified(given: Verified) -> Iterator[str]:
     what = f"{given.windows:,} windows of {show_duration(given.width_s)}"
-    yield (
-        f"Verified on all of it: with {given.instances:,} instances {given.kept:,} of {what} keep the SLO, "
-        f"{len(given.failed):,} clearly fail, {len(given.unreachable):,} would on any fleet."
-    )
+    lost = f", {len(given.failed):,} clearly fail" if given.failed else ""
+    lost += f", {len(given.unreachable):,} do on any fleet" if given.unreachable else ""
+    yield f"Verified on all of it: with {given.instances:,} instances {given.kept:,} of {what} keep the SLO{lost}."
     for window in (*given.failed[:_SHOWN], *given.unreachable[:_SHOWN]):
         yield f"  {show_duration(window.from_s)} to {show_duration(window.to_s)}: {window.why}"
 

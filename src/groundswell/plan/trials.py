@@ -1,4 +1,4 @@
-"""What a method has tried: each number of instances is simulated once, whatever SLOs are asked of it."""
+"""What a method has tried: each number of instances is simulated once, whatever is asked of it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class Setting:
     most_instances: int
     patience: Patience | None = None
     drawn: Drawn | None = None
+    many: bool = False
+    """Whether several SLOs are asked of one trial, so that what came of it is kept."""
 
     def fleet(self, instances: int) -> Fleet:
         """So many instances behind the router."""
@@ -44,6 +46,7 @@ class Trials:
     parts: list[Part] = field(default_factory=list)
     _sends: list[Callable[[int], Sent]] = field(default_factory=list)
     _outcomes: dict[tuple[int, int], Outcome] = field(default_factory=dict)
+    _found: dict[tuple[int, int, SLO], Trial] = field(default_factory=dict)
     _first: list[int] = field(default_factory=list)
     """Windows in the order in which they are tried: what failed last comes first."""
 
@@ -70,7 +73,7 @@ class Trials:
             return Trial(instances, "fails", False, (), why)
         worst: Trial | None = None
         for place in list(self._first):
-            found = trial(self._outcome(place, instances), slo, instances, place)
+            found = self._one(place, instances, slo)
             if worst is None or _rank(found) < _rank(worst):
                 worst = found
             if found.held == "fails":
@@ -92,13 +95,19 @@ class Trials:
         title = METHODS[self.method].title
         return Answer(self.method, title, found.answer, found.low, found.high, found.monotone, found.trials, per_s)
 
-    def _outcome(self, place: int, instances: int) -> Outcome:
-        key = place, instances
-        if key not in self._outcomes:
-            setting = self.setting
-            sent = self._sends[place](instances)
-            self._outcomes[key] = observe(sent, setting.fleet, setting.seed, setting.patience)
-        return self._outcomes[key]
+    def _one(self, place: int, instances: int, slo: SLO) -> Trial:
+        """What becomes of ``slo`` in one window."""
+        key = place, instances, slo
+        if key not in self._found:
+            outcome = self._outcomes.get((place, instances)) or self._observed(place, instances)
+            self._found[key] = trial(outcome, slo, instances, place)
+            if self.setting.many:
+                self._outcomes[place, instances] = outcome
+        return self._found[key]
+
+    def _observed(self, place: int, instances: int) -> Outcome:
+        setting = self.setting
+        return observe(self._sends[place](instances), setting.fleet, setting.seed, setting.patience)
 
 
 def _rank(given: Trial) -> tuple[int, int, float]:
