@@ -1,4 +1,4 @@
-"""A simulated fleet loses nothing, at no time, whatever becomes of its instances; small examples come out to the digit."""
+"""A simulated fleet loses nothing at any time, whatever becomes of its instances; small examples are exactly right."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ def test_many_slices_of_time_are_one_and_one_seed_is_one_result(cuts: int, case:
     fleet = fleet_of(case, **how)
     asked = Asked.of(case.workload(), open_or_closed(case))
     worlds = []
-    for times_s in ([], [], np.linspace(0, 2 * float(asked.arrival_s[-1]), cuts).tolist()):
+    at_s: list[float] = np.linspace(0, 2 * float(asked.arrival_s[-1]), cuts).tolist()
+    for times_s in (at_s[:0], at_s[:0], at_s):
         worlds.append(world_of(asked, fleet))
         router = fleet.router.state(served_of(asked, fleet, 0))
         for until_s in (*times_s, np.inf):
@@ -192,11 +193,8 @@ def test_stages_serve_whoever_comes_first() -> None:
     n, instances = 400, 2
     sizes = [draw.integers(1, 900, k).tolist() for k in draw.integers(0, 4, n)]
     workload = asking(np.cumsum(draw.exponential(0.1, n)), draw.integers(1, 50, n), [2] * n, image_tokens=sizes)
-    stages = (
-        Stage("fetch", 0.07, 0.03, 0.0, 0),
-        Stage("normalise", 0.0, 0.11, 1e-4, 2),
-        Stage("encode", 0.05, 0.0, 2e-4),
-    )
+    fetch, encode = Stage("fetch", 0.07, 0.03, 0.0, 0), Stage("encode", 0.05, 0.0, 2e-4)
+    stages = (fetch, Stage("normalise", 0.0, 0.11, 1e-4, 2), encode)
     world = served(workload, Fleet((Pool(Engine(EVEN, 1000), instances),), stages=stages))
     items, tokens = np.array([len(size) for size in sizes]), np.array([sum(size) for size in sizes])
     at_s = workload.arrival_s
@@ -210,9 +208,8 @@ def test_stages_serve_whoever_comes_first() -> None:
 
 
 def failing(outages: tuple[Outage, ...], workload: Workload, instances: int = 1, **how: Any) -> World:
-    return served(
-        workload, Fleet((Pool(Engine(EVEN, 100), instances),), ROUTING.build("round_robin"), outages=outages, **how)
-    )
+    pools = (Pool(Engine(EVEN, 100), instances),)
+    return served(workload, Fleet(pools, ROUTING.build("round_robin"), outages=outages, **how))
 
 
 def test_whoever_was_on_an_instance_that_failed_begins_anew_when_one_is_up() -> None:
