@@ -1,0 +1,203 @@
+"""What schedulers, pools, routers and autoscalers make of the same traffic, as Markdown tables.
+
+    python benchmarks/fleets.py [--only policies]
+
+Qwen2.5-14B on two A100 throughout; docs/sizing.md has what came out. The figures do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import polars as pl
+
+from common import table
+from groundswell.clients.client import Client, pool_of
+from groundswell.compose import compose
+from groundswell.population import Population
+from groundswell.results import Results
+from groundswell.routing import ROUTING
+from groundswell.scaling import Scaler
+from groundswell.scaling.forecast import Forecast
+from groundswell.scaling.reactive import Reactive
+from groundswell.simulate.cost import engine_of
+from groundswell.simulate.fleet import simulate
+from groundswell.simulate.parts import Engine, Fleet, Pool, Scaling
+from groundswell.table import BLOCK_SIZE_KEY, Workload
+
+MODEL = ("qwen2.5-14b", "a100", 2)
+
+BURSTY: dict[str, str | float] = {
+    "input_tokens": "lognormal:mean=620,cv=1.3",
+    "output_tokens": "mixture:body=(lognormal:mean=30,cv=0.8),tail=(lognormal:mean=400,cv=0.6),weight=0.3",
+}
+CHAT: dict[str, str | float] = {
+    "input_tokens": "lognormal:mean=400,cv=1.2",
+    "output_tokens": "lognormal:mean=200,cv=1",
+    "turns": "exponential:mean=5",
+    "think_ms": "lognormal:mean=30000,cv=1",
+    "new_tokens": "lognormal:mean=150,cv=1",
+    "shared_tokens": "templates:count=20,tokens=1500",
+}
+MIXED: dict[str, dict[str, str | float]] = {
+    "short": {"input_tokens": "lognormal:mean=600,cv=1", "output_tokens": "lognormal:mean=150,cv=1"},
+    "long": {"input_tokens": "lognormal:mean=16000,cv=0.5", "output_tokens": "lognormal:mean=600,cv=1"},
+}
+
+
+def composed(clients: list[Client], seconds: float) -> Workload:
+    """One table of what the clients send."""
+    blocks = list(compose(pool_of(clients, seconds), duration_s=seconds, seed=1))
+    return Workload(pl.concat([block.frame for block in blocks]), {BLOCK_SIZE_KEY: 16})
+
+
+def late(results: Results, end: str, q: float | None = None) -> float:
+    """The mean, or a quantile, of the time from a request's due time to ``end``, in seconds."""
+    late_s = results.floats(end) - results.floats("due_s")
+    return float(np.nanmean(late_s) if q is None else np.nanquantile(late_s, q))
+
+
+def policies() -> None:
+    """First come, first served against shortest and longest first, on bursts that overload one instance for a while."""
+    clients = [Client("bursts", 3.5, "gamma:cv=6", BURSTY), Client("steady", 1.5, "poisson", BURSTY)]
+    workload = composed(clients, 3600.0)
+    rows = []
+    for policy in ("fcfs", "shortest", "longest"):
+        engine = engine_of(*MODEL, policy=policy, most_running=16)
+        results = simulate(workload, Fleet((Pool(engine, 1),)))
+        rows.append(
+            (
+                policy,
+                late(results, "first_token_s"),
+                late(results, "first_token_s", 0.5),
+                late(results, "first_token_s", 0.99),
+                late(results, "done_s"),
+                late(results, "done_s", 0.99),
+                float(np.nanmax(results.floats("done_s") - results.floats("due_s"))),
+            )
+        )
+    print(f"{len(workload):,} requests in an hour, one instance that runs 16 at a time\n")
+    table(("policy", "TTFT mean, s", "p50", "p99", "e2e mean, s", "p99", "longest"), rows)
+
+
+def _least(instances: Iterator[int], fleet_of: Callable[[int], Fleet], workload: Workload) -> tuple[int, Results]:
+    """The fewest instances with a TTFT p99 below 2 s, and what came of them."""
+    for count in instances:
+        results = simulate(workload, fleet_of(count))
+        if late(results, "first_token_s", 0.99) < 2.0 and not results.failed.any():
+            break
+    return count, results
+
+
+def pools() -> None:
+    """Short and long requests together, or in two pools of the same engines that are set for each."""
+    clients = [Client(name, rate, "gamma:cv=2", MIXED[name]) for name, rate in (("short", 60.0), ("long", 1.5))]
+    workload = composed(clients, 600.0)
+    mean = float(workload.input_tokens.mean())
+    print(f"{len(workload):,} requests in ten minutes, mean prompt {mean:,.0f} tokens, TTFT p99 < 2 s\n")
+
+    def engine(blocks: int, running: int) -> Engine:
+        return engine_of(*MODEL, most_running=running, blocks=blocks)
+
+    rows: list[tuple[object, ...]] = []
+    for blocks in (4_000, 20_000):
+        for router in ("jsq", "least_tokens"):
+            count, results = _least(
+                iter(range(4, 60)),
+                lambda n, blocks=blocks, router=router: Fleet((Pool(engine(blocks, 128), n),), ROUTING.build(router)),
+                workload,
+            )
+            rows.append(_pooled(blocks, f"one pool, {router}", count, results))
+        best: tuple[int, int, Results] | None = None
+        for short in range(3, 30):
+            most = 59 if best is None else best[0] - 1
+            if short >= most:
+                break
+            total, results = _least(
+                iter(range(short + 1, most + 1)),
+                lambda n, blocks=blocks, short=short: Fleet(
+                    (Pool(engine(blocks, 256), short, "short"), Pool(engine(blocks, 64), n - short, "long")),
+                    ROUTING.build("dual_pool:threshold=4096"),
+                ),
+                workload,
+            )
+            if late(results, "first_token_s", 0.99) < 2.0:
+                best = (total, short, results)
+        if best is not None:
+            rows.append(_pooled(blocks, f"{best[1]} short, {best[0] - best[1]} long", best[0], best[2]))
+    table(("blocks of an instance", "pools", "instances", "TTFT p99, s", "preemptions", "GPU-hours a day"), rows)
+
+
+def _pooled(blocks: int, what: str, count: int, results: Results) -> tuple[object, ...]:
+    preemptions = f"{results.totals['preemptions']:,.0f}"
+    return f"{blocks:,}", what, count, late(results, "first_token_s", 0.99), preemptions, 2 * 24 * count
+
+
+def routers() -> None:
+    """Conversations behind shared system prompts: what each router leaves in memory, at two rates."""
+    names = ("random", "round_robin", "power_of_two", "jsq", "least_tokens", "lmetric", "prefix_affine")
+    for rate_per_s in (30.0, 60.0):
+        workload = composed([Client("chat", rate_per_s, "poisson", CHAT)], 1800.0)
+        print(f"{len(workload):,} requests of conversations in half an hour, 8 instances\n")
+        rows = []
+        for router in names:
+            results = simulate(workload, Fleet((Pool(engine_of(*MODEL), 8),), ROUTING.build(router)))
+            totals = results.totals
+            hits = f"{totals['prefix_hits'] / totals['prefix_queries']:.1%}"
+            ttft_s = [late(results, "first_token_s", q) for q in (0.5, 0.99)]
+            rows.append((router, hits, *ttft_s, late(results, "done_s")))
+        table(("router", "prompt tokens from memory", "TTFT p50, s", "p99, s", "e2e mean, s"), rows)
+
+
+def scalers() -> None:
+    """A day of traffic with a rhythm: what is in flight, against what the hour is expected to bring."""
+    population = Population.load("chat-small")
+    pool = population.sample(300, seed=3, span_s=2 * 86_400.0)
+    days = [
+        Workload(
+            pl.concat([b.frame for b in compose(pool, rate=40.0, start_s=day * 86_400.0, duration_s=86_400.0, seed=4)])
+        )
+        for day in (0, 1)
+    ]
+    yesterday, today = days
+    rate = len(today) / 86_400.0
+    print(f"{len(today):,} requests in a day, {rate:.1f} a second on average; an instance starts in five minutes\n")
+    per_instance = 20.0
+    most = int(np.ceil(np.bincount((today.arrival_s / 300).astype(int)).max() / 300 / per_instance * 1.5))
+    tried: list[tuple[str, Scaler | None]] = [
+        (f"none, {most} all day", None),
+        ("reactive, 20 in flight", Reactive(target=20.0)),
+        ("reactive, 40 in flight", Reactive(target=40.0)),
+        ("forecast from the day before", Forecast.learned(yesterday, per_instance)),
+        (
+            "forecast, reactive below it",
+            Forecast.learned(yesterday, per_instance, floor=Reactive(target=40.0)),
+        ),
+    ]
+    rows = []
+    for name, scaler in tried:
+        first = max(int(np.ceil(rate / per_instance)), 2)
+        scaling = None if scaler is None else Scaling(scaler, first=first, least=1, startup_s=300.0)
+        results = simulate(today, Fleet((Pool(engine_of(*MODEL), most),), scaling=scaling))
+        within = float(np.mean(results.floats("first_token_s") - results.floats("due_s") < 2.0))
+        rows.append((name, results.run["instance_s"] / 3600.0, f"{within:.3%}", late(results, "first_token_s", 0.99)))
+    table(("autoscaler", "instance-hours", "TTFT < 2 s", "TTFT p99, s"), rows)
+
+
+PARTS = {"policies": policies, "pools": pools, "routers": routers, "scalers": scalers}
+
+
+def main() -> None:
+    """Print all tables, or one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=PARTS)
+    asked = parser.parse_args()
+    for name, part in PARTS.items():
+        if asked.only in (None, name):
+            part()
+
+
+if __name__ == "__main__":
+    main()
