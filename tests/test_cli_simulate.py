@@ -190,7 +190,7 @@ def test_a_request_that_fits_nowhere_is_a_row_that_failed(tmp_path: Path, capsys
 
 def test_the_example_is_a_fleet_of_two_kinds(simulated: Callable[..., Results]) -> None:
     told = simulated("--fleet", str(EXAMPLE), "--router", "round_robin", "--instances", "1")
-    assert told.run["fleet"] == "4 instances on 2 a100 each + 2 instances on 1 h100"
+    assert told.run["fleet"] == "4 instances on 2 a100 each + 2 instances on 1 h100 each"
     assert told.run["router"] == "round_robin"
     assert told.run["pools"][1]["most_running"] == 128
     stated = Stated.of(read_fleet(EXAMPLE))

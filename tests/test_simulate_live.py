@@ -24,6 +24,7 @@ from groundswell.serve.body import BodyError, Model, asked_of, body_of
 from groundswell.serve.engine_pace import EnginePace
 from groundswell.serve.pace import Asked
 from groundswell.serve.server import Server
+from groundswell.simulate import live as live_module
 from groundswell.simulate.fleet import simulate
 from groundswell.simulate.live import Live
 from groundswell.simulate.parts import Engine, Fleet, Outage, Pool, StepCost, Transfer
@@ -43,6 +44,8 @@ FLEETS = {
     "little memory": Fleet((Pool(engine(300), 2),)),
     "shortest first": Fleet((Pool(engine(400, policy="shortest", watermark=0.02, most_running=16), 2),)),
     "without a cache": Fleet((Pool(engine(300, caching=False), 2),), ROUTING.build("round_robin")),
+    "decided ahead": Fleet((Pool(engine(ahead=True), 3),)),
+    "as newer engines": Fleet((Pool(engine(300, ahead=True, whole_prompts=True, resuming=True), 2),)),
     "an old view": Fleet((Pool(engine(), 3),), view_s=0.2),
     "prompts apart": Fleet(
         (Pool(engine(4000), 2, role="prefill"), Pool(engine(4000), 2, role="decode")), transfer=Transfer(0.01, 1e-5)
@@ -117,7 +120,7 @@ def test_tokens_come_when_the_simulation_says(name: str) -> None:
     assert (found.running, found.waiting, found.kv_used) == (0, 0, 0.0)
     assert found.preemptions == results.frame["preempted"].sum()
     assert found.prefix_hits == results.frame["cached_tokens"].sum()
-    assert found.preemptions > 0 or name not in ("little memory", "without a cache")
+    assert found.preemptions > 0 or name not in ("little memory", "without a cache", "as newer engines")
     assert (found.prefix_hits > 0) == (name != "without a cache")
 
 
@@ -194,6 +197,20 @@ def test_more_can_be_open_than_there_was_room_for_at_first() -> None:
     np.testing.assert_allclose(first_s, results.floats("first_token_s"), rtol=0, atol=1e-9)
     np.testing.assert_allclose(last_s, results.floats("done_s"), rtol=0, atol=1e-9)
     assert made.sum() == traffic.output.sum()
+
+
+@pytest.mark.parametrize("name", ["much memory", "little memory", "as newer engines"])
+def test_names_are_tidied_where_there_is_no_room_for_more(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "_NAMES", 64)
+    traffic = Traffic(600, 25.0, seed=6)
+    live = Live(FLEETS[name])
+    first_s, last_s, _ = sent(live, traffic)
+    results = simulate(traffic.workload, FLEETS[name])
+    np.testing.assert_allclose(first_s, results.floats("first_token_s"), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(last_s, results.floats("done_s"), rtol=0, atol=1e-9)
+    assert live.figures().prefix_hits == results.frame["cached_tokens"].sum()
+    if name != "much memory":  # 600 blocks are kept at most, and what is open
+        assert live._world.ids.size < sum(map(len, traffic.blocks)) / 2
 
 
 def test_a_fleet_that_changes_cannot_answer() -> None:
@@ -289,25 +306,32 @@ def test_a_conversation_finds_its_beginning_in_memory_and_metrics_tell() -> None
 
 
 def test_a_replay_reports_what_is_simulated(tmp_path: Path) -> None:
-    """With the arrivals that the server saw, so that only what is between its clock and a client's report is left: the
-    medians of time to first token and of time to the end are within 25 ms of 100 and 700, on a machine that others
-    share; alone they are within 1."""
+    """With the arrivals that the server saw, so that only what is between its clock and a client's report is left: at
+    the median less than 10 ms of 60 until the first token and of 500 until the end. Alone it is less than 1; as others
+    share the machine, once of four times is enough."""
+    assert any(_off(tmp_path / str(attempt)) < 0.010 for attempt in range(4))
+
+
+def _off(folder: Path) -> float:
+    """How far from the simulation a replay is at the median, until the first token or until the end."""
+    folder.mkdir()
     random = np.random.default_rng(6)
-    arrival_s = np.cumsum(random.exponential(1 / 25, 100))
-    prompt = np.clip(random.lognormal(6, 1, 100), 16, 3000).astype(np.int32)
-    output = random.integers(20, 60, 100).astype(np.int32)
-    workload = Workload.from_columns(arrival_s, np.zeros(100, np.uint32), ("c",), prompt, output)
+    arrival_s = np.cumsum(random.exponential(1 / 10, 40))
+    prompt = np.clip(random.lognormal(6, 1, 40), 16, 3000).astype(np.int32)
+    output = random.integers(10, 40, 40).astype(np.int32)
+    workload = Workload.from_columns(arrival_s, np.zeros(40, np.uint32), ("c",), prompt, output)
     fleet = Fleet((Pool(engine(caching=False), 1),))
     with serving(fleet) as (server, url):
-        results, _ = run(workload, url, tmp_path)
+        results, _ = run(workload, url, folder)
         log = np.frombuffer(server.log.rows(), dtype=[("ns", "<i8", 3), ("count", "<i4", 2)])
     assert not results.failed.any()
     order = np.argsort(results.floats("sent_s"), kind="stable")
     came_s = np.sort(log["ns"][:, 0] - log["ns"][:, 0].min()) * 1e-9
-    again = Workload.from_columns(came_s, np.zeros(100, np.uint32), ("c",), prompt[order], output[order])
+    again = Workload.from_columns(came_s, np.zeros(40, np.uint32), ("c",), prompt[order], output[order])
     said = simulate(again, fleet)
+    off = []
     for name in ("first_token_s", "done_s"):
         true_s = said.floats(name) - said.floats("due_s")
         seen_s = (results.floats(name) - results.floats("sent_s"))[order]
-        assert abs(np.median(seen_s) - np.median(true_s)) < 0.025
-        assert np.median(np.abs(seen_s - true_s)) < 0.025
+        off.append(float(np.median(np.abs(seen_s - true_s))))
+    return max(off)

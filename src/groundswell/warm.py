@@ -23,6 +23,7 @@ from groundswell.prefix import with_blocks
 from groundswell.rescale import rescale
 from groundswell.routing import ROUTING
 from groundswell.simulate.fleet import simulate
+from groundswell.simulate.live import warm_up
 from groundswell.simulate.parts import Engine, Fleet, Outage, Pool, StepCost
 from groundswell.summary import Summary
 from groundswell.table import BLOCK_SIZE_KEY, Workload
@@ -76,11 +77,13 @@ def warm() -> None:
 
 
 def _simulate(workload: Workload) -> None:
-    """Serve requests behind the usual routers, with an instance that fails; others are compiled when they are used."""
+    """Serve requests behind the usual routers, with an instance that fails, and as a server does; other
+    routers are compiled when they are used."""
     named = Workload(workload.frame, {BLOCK_SIZE_KEY: 16})
     pool = Pool(Engine(StepCost(0.01, 1e-5), blocks=1_000), 2)
     for name in ("jsq", "round_robin"):
         simulate(named, Fleet((pool,), ROUTING.build(name), outages=(Outage(5.0, 0, 1.0),)))
+    warm_up(Fleet((pool,)))
 
 
 def everything() -> Workload:

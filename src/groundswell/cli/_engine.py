@@ -58,6 +58,20 @@ class Engines:
             "--prefix-cache/--no-prefix-cache", help="Whether beginnings that prompts share are computed once."
         ),
     ] = True
+    async_scheduling: Annotated[
+        bool,
+        typer.Option(
+            "--async-scheduling/--no-async-scheduling",
+            help="Whether a step is decided on while the one before runs.",
+        ),
+    ] = True
+    reserve_prompts: Annotated[
+        bool,
+        typer.Option(
+            "--scheduler-reserve-full-isl/--no-scheduler-reserve-full-isl",
+            help="Whether an admission needs memory for the whole prompt.",
+        ),
+    ] = True
 
     def build(self) -> tuple[Profile, Engine]:
         """The profile of step times, and an engine that has it. Raises UsageError for what there is not."""
@@ -88,5 +102,7 @@ class Engines:
             watermark=self.watermark,
             policy=self.policy,
             prefix_caching=self.prefix_cache,
+            async_scheduling=self.async_scheduling,
+            scheduler_reserve_full_isl=self.reserve_prompts,
             **more,
         )

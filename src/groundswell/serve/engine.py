@@ -14,7 +14,7 @@ from groundswell.replay.clock import now_ns
 from groundswell.serve.body import Model
 from groundswell.serve.engine_pace import EnginePace
 from groundswell.serve.server import Server
-from groundswell.simulate.live import Live
+from groundswell.simulate.live import Live, warm_up
 from groundswell.simulate.parts import Fleet
 
 
@@ -26,7 +26,7 @@ def serve_fleet(fleet: Fleet, model: str, host: str, port: int, seed: int, ready
     """
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    _warm(fleet)
+    warm_up(fleet)
     return uvloop.run(_serve(fleet, model, host, port, seed, ready))
 
 
@@ -44,13 +44,3 @@ async def _serve(fleet: Fleet, model: str, host: str, port: int, seed: int, read
     await end.wait()
     server.close()
     return server.requests
-
-
-def _warm(fleet: Fleet) -> None:
-    """Compile all that a request needs, so that the first one does not wait for it."""
-    live = Live(fleet)
-    slot = live.send(0.0, 1, 2)
-    live.until(0.0)
-    live.give_up(slot)
-    live.until(1.0)
-    live.figures()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from groundswell.chance import kernel
-from groundswell.simulate.blocks import give_back
+from groundswell.simulate.blocks import come_back, give_back
 from groundswell.simulate.engine import cut, unlink
 from groundswell.simulate.events import woken
 from groundswell.simulate.state import NOBODY
@@ -69,6 +71,7 @@ def _forget(w: Any, i: Any, r: Any, now_s: Any) -> Any:
         other = take_next(w, i)
         if other == r:
             found = True
+            come_back(w, i, r, np.int64(NOBODY))  # what it left behind is nobody's
         else:
             w.requests[other].ahead = kept
             kept = other

@@ -1,8 +1,8 @@
 """Which tokens have come by now, on a fleet that is served up to now.
 
-What is known of an instance can be ahead of the time by the step that is in progress: whoever runs has its token of
-that step already, though it comes with the step's end. Planned steps are behind it: those that have ended gave a token
-each, though they are not done yet.
+What is known of an instance can be ahead of the time by the step that is in progress, and by the next one where an
+engine decides on steps ahead: whoever runs has its token of that step already, though it comes with the step's end.
+Planned steps are behind it: those that have ended gave a token each, though they are not done yet.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def tokens_by(w: Any, now_s: Any, taken: Any, told: Any, who: Any, count: Any) -
     found = 0
     for i in range(w.at.shape[0]):
         a = w.at[i]
-        more = _ended(a, now_s) - (a.clock_s > now_s)
+        more = _ended(a, now_s)
+        if a.clock_s > now_s:
+            more -= 1 + (a.began_s > now_s)
         r = a.first
         while r != NOBODY:
             q = w.requests[r]
@@ -70,7 +72,7 @@ def next_s(w: Any, now_s: Any) -> Any:
     for i in range(w.at.shape[0]):
         a = w.at[i]
         if a.clock_s > now_s:
-            soonest = min(soonest, a.clock_s)
+            soonest = min(soonest, a.began_s if a.began_s > now_s else a.clock_s)
         elif a.planned > 0:
             soonest = min(soonest, a.clock_s + time_of(a.plan_first_s, a.plan_slope_s, _ended(a, now_s) + 1))
         else:

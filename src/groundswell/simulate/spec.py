@@ -53,6 +53,8 @@ class PoolSpec(Struct, frozen=True, forbid_unknown_fields=True):
     watermark: float = 0.0
     policy: str = "fcfs"
     prefix_caching: bool = True
+    async_scheduling: bool = True
+    scheduler_reserve_full_isl: bool = True
 
     def known(self, folder: Path) -> Profile:
         """What its steps cost. Raises UsageError where that is not known."""
@@ -77,6 +79,8 @@ class PoolSpec(Struct, frozen=True, forbid_unknown_fields=True):
             watermark=self.watermark,
             policy=self.policy,
             caching=self.prefix_caching,
+            ahead=self.async_scheduling,
+            whole_prompts=self.scheduler_reserve_full_isl,
         )
         return Pool(engine, self.instances, self.name or f"pool {number + 1}", self.role)
 
@@ -245,11 +249,21 @@ def _about(spec: FleetSpec, fleet: Fleet, profiles: Sequence[Profile]) -> dict[s
     }
 
 
-_ENGINE = ("blocks", "most_running", "most_tokens", "block_tokens", "watermark", "policy", "caching")
+_ENGINE = (
+    "blocks",
+    "most_running",
+    "most_tokens",
+    "block_tokens",
+    "watermark",
+    "policy",
+    "caching",
+    "ahead",
+    "whole_prompts",
+)
 
 
 def _hardware(fleet: Fleet, profiles: Sequence[Profile]) -> Iterator[str]:
     for pool, one in zip(fleet.pools, profiles, strict=True):
         role = "" if pool.role == "all" else f"{pool.role} "
-        each = f"{one.gpus} {one.gpu}" + (" each" if pool.instances > 1 and one.gpus > 1 else "")
+        each = f"{one.gpus} {one.gpu}" + " each" * (pool.instances > 1)
         yield f"{pool.instances} {role}instance{'s' * (pool.instances > 1)} on {each}"
