@@ -8,7 +8,7 @@ Qwen2.5-14B on two A100 throughout; docs/sizing.md has what came out. The figure
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import polars as pl
@@ -28,6 +28,7 @@ from groundswell.simulate.parts import Engine, Fleet, Pool, Scaling
 from groundswell.table import BLOCK_SIZE_KEY, Workload
 
 MODEL = ("qwen2.5-14b", "a100", 2)
+MOST_TTFT_S = 2.0
 
 BURSTY: dict[str, str | float] = {
     "input_tokens": "lognormal:mean=620,cv=1.3",
@@ -82,11 +83,11 @@ def policies() -> None:
     table(("policy", "TTFT mean, s", "p50", "p99", "e2e mean, s", "p99", "longest"), rows)
 
 
-def _least(instances: Iterator[int], fleet_of: Callable[[int], Fleet], workload: Workload) -> tuple[int, Results]:
+def _least(instances: Iterable[int], fleet_of: Callable[[int], Fleet], workload: Workload) -> tuple[int, Results]:
     """The fewest instances with a TTFT p99 below 2 s, and what came of them."""
     for count in instances:
         results = simulate(workload, fleet_of(count))
-        if late(results, "first_token_s", 0.99) < 2.0 and not results.failed.any():
+        if late(results, "first_token_s", 0.99) < MOST_TTFT_S and not results.failed.any():
             break
     return count, results
 
@@ -98,41 +99,33 @@ def pools() -> None:
     mean = float(workload.input_tokens.mean())
     print(f"{len(workload):,} requests in ten minutes, mean prompt {mean:,.0f} tokens, TTFT p99 < 2 s\n")
 
-    def engine(blocks: int, running: int) -> Engine:
-        return engine_of(*MODEL, most_running=running, blocks=blocks)
+    def engine(running: int) -> Engine:
+        return engine_of(*MODEL, most_running=running, blocks=20_000)
 
-    rows: list[tuple[object, ...]] = []
-    for blocks in (4_000, 20_000):
-        for router in ("jsq", "least_tokens"):
-            count, results = _least(
-                iter(range(4, 60)),
-                lambda n, blocks=blocks, router=router: Fleet((Pool(engine(blocks, 128), n),), ROUTING.build(router)),
-                workload,
-            )
-            rows.append(_pooled(blocks, f"one pool, {router}", count, results))
-        best: tuple[int, int, Results] | None = None
-        for short in range(3, 30):
-            most = 59 if best is None else best[0] - 1
-            if short >= most:
-                break
-            total, results = _least(
-                iter(range(short + 1, most + 1)),
-                lambda n, blocks=blocks, short=short: Fleet(
-                    (Pool(engine(blocks, 256), short, "short"), Pool(engine(blocks, 64), n - short, "long")),
-                    ROUTING.build("dual_pool:threshold=4096"),
-                ),
-                workload,
-            )
-            if late(results, "first_token_s", 0.99) < 2.0:
-                best = (total, short, results)
-        if best is not None:
-            rows.append(_pooled(blocks, f"{best[1]} short, {best[0] - best[1]} long", best[0], best[2]))
-    table(("blocks of an instance", "pools", "instances", "TTFT p99, s", "preemptions", "GPU-hours a day"), rows)
+    def one(router: str) -> Callable[[int], Fleet]:
+        return lambda count: Fleet((Pool(engine(128), count),), ROUTING.build(router))
+
+    def two(short: int) -> Callable[[int], Fleet]:
+        made = ROUTING.build("dual_pool:threshold=4096")
+        return lambda count: Fleet((Pool(engine(256), short, "short"), Pool(engine(64), count - short, "long")), made)
+
+    rows = [
+        _pooled(f"one pool, {router}", *_least(range(4, 60), one(router), workload))
+        for router in ("jsq", "least_tokens")
+    ]
+    most = 60
+    for short in range(3, 30):
+        if short + 1 >= most:
+            break
+        count, results = _least(range(short + 1, most), two(short), workload)
+        if late(results, "first_token_s", 0.99) < MOST_TTFT_S:
+            most, best = count, _pooled(f"{short} short, {count - short} long", count, results)
+    table(("pools", "instances", "TTFT p99, s", "preemptions", "GPU-hours a day"), [*rows, best])
 
 
-def _pooled(blocks: int, what: str, count: int, results: Results) -> tuple[object, ...]:
+def _pooled(what: str, count: int, results: Results) -> tuple[object, ...]:
     preemptions = f"{results.totals['preemptions']:,.0f}"
-    return f"{blocks:,}", what, count, late(results, "first_token_s", 0.99), preemptions, 2 * 24 * count
+    return what, count, late(results, "first_token_s", 0.99), preemptions, 2 * 24 * count
 
 
 def routers() -> None:
