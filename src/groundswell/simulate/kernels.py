@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from groundswell.errors import DataError, UsageError
+from groundswell.simulate.cost import Profile
+from groundswell.simulate.facts import model_of
 from groundswell.simulate.parts import StepCost
 
 ONCE = ("embedding", "final_layernorm")
@@ -117,6 +119,42 @@ def fitted(kernels: Kernels, layers: int, most_tokens: int = 2048, most_context:
         prompt_s=max(prompt_s + both_s - call_s, 0.0),
     )
     return Fitted(cost, *(float(np.abs(kind.told(cost) / kind.step_s - 1).mean()) for kind in (decodes, reads, both)))
+
+
+def profile_from(
+    folder: str | Path,
+    model: str,
+    gpu: str,
+    tp: int = 1,
+    layers: int | None = None,
+    engine: str = "vllm",
+    most_context: float = np.inf,
+) -> Profile:
+    """A profile of the tables in a folder. Without ``layers``, as many as the model is known to have.
+
+    Its ``error`` is :attr:`Fitted.error`. Raises as :meth:`Kernels.read` does, and UsageError where nothing says how
+    many layers there are.
+    """
+    kernels = Kernels.read(folder)
+    if layers is None:
+        try:
+            layers = model_of(model).layers
+        except UsageError as fault:
+            raise UsageError(f"{fault}; of another, say how many layers it has") from None
+    most_tokens = int(kernels.dense["tokens"].max() or 1)  # type: ignore[arg-type]
+    most_each = int(kernels.attention["kv_decode"].max() or 1)  # type: ignore[arg-type]
+    found = fitted(kernels, layers, most_tokens, most_context)
+    return Profile(
+        model=model,
+        gpu=gpu,
+        engine=engine,
+        kernels=found.cost,
+        tp=tp,
+        source=f"tables of kernels in {Path(folder).resolve().name}",
+        error=found.error,
+        most_step_tokens=most_tokens,
+        most_context_tokens=most_each,
+    )
 
 
 @dataclass(frozen=True, eq=False)
