@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -112,10 +114,10 @@ def test_clients_of_a_source_are_drawn_at_a_share_of_their_rate() -> None:
     assert len({made.arrival_s[0] for made in sent.workloads}) == DRAWS
 
 
-def test_a_part_of_a_curve_is_drawn_as_it_is_then(tmp_path: pytest.TempPathFactory) -> None:
+def test_a_part_of_a_curve_is_drawn_as_it_is_then(tmp_path: Path) -> None:
     """A rate that rises from 0 to 100 req/s over 200 s is 25 req/s, then 75 req/s on average over its halves."""
     pool = open_source("chat-small", clients=30, span_s=200.0)
-    curve = tmp_path / "curve.csv"  # type: ignore[operator]
+    curve = tmp_path / "curve.csv"
     curve.write_text("time_s,rate_per_s\n0,0.001\n200,100\n")
     source = PoolTraffic(pool, str(curve), 200.0, 0.0)
     early, late = source.drawn(1.0, 0.0, 100.0, 0), source.drawn(1.0, 100.0, 200.0, 0)

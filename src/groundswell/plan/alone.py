@@ -89,8 +89,9 @@ def busy_s(engine: Engine, work_s: Floats, tokens: Floats, steps: Floats) -> Flo
         # What is above the hinge is convex in a step's tokens, so equal steps have the least of it.
         return np.asarray(cost.c0_s * count + cost.hinge_s * np.maximum(0.0, tokens - count * cost.hinge_tokens))
 
-    # That is linear in the number of steps up to where nothing is above the hinge, and grows from there on.
-    most = np.maximum(tokens / cost.hinge_tokens, fewest) if cost.hinge_tokens > 0 else fewest
+    # That is linear in the number of steps up to where nothing is above the hinge, and grows from there on. There are
+    # no more steps than tokens.
+    most = np.maximum(tokens / max(cost.hinge_tokens, 1.0), fewest)
     return np.asarray(work_s + np.minimum(steps_s(fewest), steps_s(most)))
 
 

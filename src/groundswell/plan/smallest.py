@@ -57,7 +57,7 @@ def smallest(attempt: Attempt, first: int, most: int, sure: bool = True) -> Foun
         return Found(answer, answer, None, _monotone(tried), _in_order(tried))
     clear = next((n for n in _upward(answer - 1, min(most, FURTHER * answer)) if at(n).held == "meets"), None)
     if clear is not None and clear > answer:
-        below = max((n for n in tried if answer <= n < clear and tried[n].held != "meets"), default=answer - 1)
+        below = max(n for n in tried if n < clear and tried[n].held != "meets")
         clear = _between(lambda n: at(n).held == "meets", below, clear)
     failing = next((n for n in _downward(answer) if at(n).held == "fails"), 0)
     above = min(n for n in tried if failing < n <= answer and tried[n].held != "fails")

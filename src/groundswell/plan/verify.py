@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundswell.judge.slo import SLO
 from groundswell.plan.figures import Trial, Verified, Window
 from groundswell.plan.outcome import Outcome, samples_of, trial
 from groundswell.plan.reach import unreachable
 from groundswell.plan.trials import Setting
-from groundswell.plan.windows import Part, Whole
+from groundswell.plan.windows import Whole
 from groundswell.simulate.fleet import simulate
+
+Floats = NDArray[np.float64]
 
 TOGETHER = 6
 """So many windows are simulated in one piece, with what comes before and behind it."""
@@ -26,12 +28,13 @@ FEWEST = 100
 
 def verify(setting: Setting, whole: Whole, slo: SLO, instances: int, width_s: float) -> Verified:
     """Serve all of ``whole`` with so many instances, and ask ``slo`` of every window of ``width_s``."""
+    edges = np.append(np.arange(0.0, whole.span_s, width_s), np.inf)
 
-    def served(piece: tuple[Part, list[tuple[float, float]]]) -> list[_Judged]:
-        return _judged(setting, whole, slo, instances, *piece)
+    def served(first: int) -> list[_Judged]:
+        return _judged(setting, whole, slo, instances, edges[first : first + TOGETHER + 1])
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        judged = list(chain.from_iterable(threads.map(served, _pieces(whole, width_s))))
+        judged = list(chain.from_iterable(threads.map(served, range(0, edges.size - 1, TOGETHER))))
     failed = [each for each in judged if each.trial.held == "fails"]
     return Verified(
         instances,
@@ -50,23 +53,16 @@ class _Judged:
     unreachable: str
 
 
-def _pieces(whole: Whole, width_s: float) -> Iterator[tuple[Part, list[tuple[float, float]]]]:
-    """Stretches of several windows, and the windows in each."""
-    edges = np.append(np.arange(0.0, whole.span_s, width_s), np.inf)
-    for first in range(0, edges.size - 1, TOGETHER):
-        own = edges[first : first + TOGETHER + 1]
-        part = whole.cut(float(own[0]), float(min(own[-1], whole.span_s)))
-        if len(part.workload):
-            yield part, [(float(a), float(min(b, whole.span_s))) for a, b in pairwise(own)]
-
-
-def _judged(
-    setting: Setting, whole: Whole, slo: SLO, instances: int, part: Part, windows: list[tuple[float, float]]
-) -> list[_Judged]:
-    run = simulate(part.workload, setting.fleet(instances), setting.seed, "closed")
+def _judged(setting: Setting, whole: Whole, slo: SLO, instances: int, edges: Floats) -> list[_Judged]:
+    """The windows between ``edges``, served in one piece."""
+    part = whole.cut(float(edges[0]), float(min(edges[-1], whole.span_s)))
+    if not len(part.workload):
+        return []
+    run = simulate(part.workload, setting.fleet(instances), setting.seed)
     found = []
-    for begin_s, end_s in windows:
-        own = replace(part, begin_s=begin_s - part.from_s, end_s=end_s - part.from_s)
+    for begin_s, end_s in pairwise(edges):
+        end_s = min(end_s, whole.span_s)
+        own = replace(part, begin_s=float(begin_s) - part.from_s, end_s=float(end_s) - part.from_s)
         if np.count_nonzero(own.judged) < FEWEST:
             continue
         given = trial(Outcome(samples_of([run], own.begin_s, own.end_s)), slo, instances)
