@@ -25,9 +25,9 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from common import machine, table
 from groundswell.formats import write
 from groundswell.routing import ROUTING
+from groundswell.simulate.cost import profile_of
 from groundswell.simulate.fleet import simulate
 from groundswell.simulate.parts import Engine, Fleet, Pool
-from groundswell.simulate.cost import profile_of
 from groundswell.table import Workload
 from real_servers import in_venvs
 

@@ -14,7 +14,7 @@ from groundswell.routing import ROUTING
 from groundswell.scaling import SCALING
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = {"pools.md": (ARRIVALS, LENGTHS), "routing.md": (ROUTING, SCALING)}
+PAGES: dict[str, tuple[Any, ...]] = {"pools.md": (ARRIVALS, LENGTHS), "routing.md": (ROUTING, SCALING)}
 PARTS: list[Any] = [(page, family, name) for page, families in PAGES.items() for family in families for name in family]
 
 
