@@ -62,7 +62,7 @@ class Misfit:
                 f"a request of {longest:,} tokens was served, but the engine would have memory for "
                 f"{engine.most_context:,} only: say how many blocks of keys and values it has"
             )
-        return cls(observed, asked, engine, seen, _shifted(observed))
+        return cls(observed, asked, engine, seen, _shifted(observed, seen))
 
     def real(self) -> Times:
         """What was observed."""
@@ -110,11 +110,12 @@ class Misfit:
         return float(self.observed.came_s[self.seen]) if self.seen < len(self.observed) else np.inf
 
 
-def _shifted(observed: Observed) -> tuple[Floats, ...]:
+def _shifted(observed: Observed, seen: int) -> tuple[Floats, ...]:
     """Whoever comes just before a step begins waits for nothing, and whoever comes just after waits for all of it. So
     a single simulation is a matter of chance, and jumps as steps become longer; some that are shifted by parts of a
     step are not."""
-    step_s = float(np.nanmedian((observed.done_s - observed.first_s) / np.maximum(observed.output - 1, 1)))
+    took_s, tokens = (observed.done_s - observed.first_s)[:seen], observed.output[:seen]
+    step_s = float(np.median(took_s / np.maximum(tokens - 1, 1)))
     draw = np.random.default_rng(0).uniform(-0.5, 0.5, (SHIFTED, len(observed)))
     return tuple(np.maximum(observed.came_s + step_s * by, 0.0) for by in draw)
 
