@@ -11,14 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from calibrating import BASE, run_of
-
-Floats = NDArray[np.float64]
 from groundswell.errors import DataError, UsageError
 from groundswell.results import Results
 from groundswell.simulate.calibrate import calibrate, compared, turned
 from groundswell.simulate.least import Search, softened
 from groundswell.simulate.misfit import Misfit
 from groundswell.simulate.observed import Observed
+
+Floats = NDArray[np.float64]
 
 
 @pytest.mark.parametrize("rate_per_s", [4.0, 8.0])
