@@ -88,5 +88,5 @@ def test_deciding_on_steps_ahead_makes_first_tokens_later() -> None:
     engine = run.engine(profile)
     ahead = compared(soon, profile, engine)
     at_once = compared(soon, profile, replace(engine, ahead=False))
-    assert ahead.mean_ttft - at_once.mean_ttft > 0.04
-    assert abs(ahead.mean_ttft) < abs(at_once.mean_ttft)
+    assert at_once.mean_ttft < -0.25
+    assert ahead.mean_ttft > -0.10

@@ -19,10 +19,10 @@ from groundswell.simulate.profile_file import read_keys, write_keys
 OVERHEAD_S = 1e-3
 """What the host adds to a step, where nothing else is said.
 
-Tables of kernels know nothing of the host, which has to schedule a step and to read its tokens. Two measured runs of
-vLLM 0.19 (Llama-3.1-8B, one processor) are met best with 0 and with 2 ms, and this is between them
-(``benchmarks/simulate_real_runs.py``). It is a property of the engine's version and of the host: engines of 2023 took
-up to 26 ms.
+Tables of kernels know nothing of the host, which has to schedule a step and to read its tokens. By tables of their
+kernels and 1 ms, two measured runs of vLLM 0.19 (Llama-3.1-8B, one processor) are simulated with means of TPOT and
+latency that are 3 % off at most. It is a property of the engine's version and of the host
+(:mod:`groundswell.simulate.calibrate` finds it): engines of 2023 took up to 26 ms.
 """
 MEMORY_SHARE = 0.9
 """What vLLM uses of the memory (``gpu_memory_utilization``; 0.92 by default from version 0.22 on)."""
