@@ -74,6 +74,7 @@ class Case:
     whole_prompts: bool = False
     ahead: bool = False
     cost: StepCost = COST
+    clock_s: float = 0.0  # of which all times are multiples, where that is not 0
 
     @property
     def engine(self) -> Engine:
@@ -87,6 +88,9 @@ class Case:
         draw = np.random.default_rng(self.seed)
         moments = -(-self.n // self.together)
         at_s = np.repeat(np.cumsum(draw.exponential(self.together / self.rate_per_s, moments)), self.together)[: self.n]
+        pause_s = draw.exponential(self.pauses / self.rate_per_s, self.n)
+        if self.clock_s:
+            at_s, pause_s = (self.clock_s * np.floor(times / self.clock_s) for times in (at_s, pause_s))
         prompt, output = draw.geometric(1 / self.mean_prompt, self.n), draw.geometric(1 / self.mean_output, self.n)
         shared = draw.integers(0, 1 + int(self.mean_prompt), 5)
         talk = np.arange(self.n) % -(-self.n // self.turns)
@@ -102,39 +106,41 @@ class Case:
             names.append(ids + [-r - 1] * int(prompt[r] % tokens > 0))
         columns: dict[str, Any] = {}
         if self.turns > 1:
-            columns = {"conversation": talk, "think_s": draw.exponential(self.pauses / self.rate_per_s, self.n)}
+            columns = {"conversation": talk, "think_s": pause_s}
         return asking(at_s, prompt, output, names if self.caching and self.named else None, tokens, **columns)
 
     def priority(self) -> Ints:
         return np.random.default_rng(self.seed).integers(0, 3, self.n)
 
 
-CASES = st.builds(
-    Case,
-    seed=st.integers(0, 2**32 - 1),
-    n=st.sampled_from([20, 120, 300]),
-    rate_per_s=st.sampled_from([1.0, 10.0, 100.0, 1000.0]),
-    together=st.sampled_from([1, 1, 3, 40]),
-    mean_prompt=st.sampled_from([1.0, 4.0, 60.0, 300.0]),
-    mean_output=st.sampled_from([1.0, 3.0, 30.0, 100.0]),
-    turns=st.sampled_from([1, 1, 4]),
-    closed=st.booleans(),
-    pauses=st.booleans(),
-    block_tokens=st.sampled_from([1, 2, 5, 16, 64]),
-    name_blocks=st.integers(1, 4),
-    room=st.sampled_from([2.0, 4.0, 4.0, 10.0, 30.0, 1000.0]),
-    most_running=st.sampled_from([1, 2, 5, 32, 256]),
-    most_tokens=st.sampled_from([1, 7, 64, 512, 8192]),
-    watermark=st.sampled_from([0.0, 0.01, 0.2]),
-    policy=st.sampled_from(POLICIES),
-    caching=st.booleans(),
-    named=st.sampled_from([True, True, False]),
-    resuming=st.booleans(),
-    whole_prompts=st.booleans(),
-    ahead=st.booleans(),
-    cost=st.sampled_from([COST, replace(COST, context_s=0.0), StepCost(0.0101)]),
+_ENGINES: dict[str, Any] = {
+    "seed": st.integers(0, 2**32 - 1),
+    "n": st.sampled_from([20, 120, 300]),
+    "rate_per_s": st.sampled_from([1.0, 10.0, 100.0, 1000.0]),
+    "together": st.sampled_from([1, 1, 3, 40]),
+    "mean_prompt": st.sampled_from([1.0, 4.0, 60.0, 300.0]),
+    "mean_output": st.sampled_from([1.0, 3.0, 30.0, 100.0]),
+    "turns": st.sampled_from([1, 1, 4]),
+    "closed": st.booleans(),
+    "pauses": st.booleans(),
+    "block_tokens": st.sampled_from([1, 2, 5, 16, 64]),
+    "name_blocks": st.integers(1, 4),
+    "room": st.sampled_from([2.0, 4.0, 4.0, 10.0, 30.0, 1000.0]),
+    "most_running": st.sampled_from([1, 2, 5, 32, 256]),
+    "most_tokens": st.sampled_from([1, 7, 64, 512, 8192]),
+    "watermark": st.sampled_from([0.0, 0.01, 0.2]),
+    "policy": st.sampled_from(POLICIES),
+    "caching": st.booleans(),
+    "named": st.sampled_from([True, True, False]),
+    "resuming": st.booleans(),
+    "whole_prompts": st.booleans(),
+    "ahead": st.booleans(),
+}
+CASES = st.one_of(
+    st.builds(Case, cost=st.sampled_from([COST, replace(COST, context_s=0.0), StepCost(0.0101)]), **_ENGINES),
+    st.builds(Case, cost=st.just(StepCost(2**-6)), clock_s=st.sampled_from([2**-6, 2**-7]), **_ENGINES),
 )
-"""All that an engine can be told, with little memory as a rule."""
+"""All that an engine can be told, with little memory as a rule; in half of them requests come just as steps end."""
 
 
 def served(

@@ -87,7 +87,7 @@ def same_gaps(counted: Ints, gaps: list[tuple[float, float]], stretch_s: float) 
     assert (running <= np.cumsum(earlier)).all()
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(case=CASES)
 def test_an_engine_does_what_one_step_after_the_other_does(case: Case) -> None:
     same(by_arrays(case), by_objects(case))
@@ -132,3 +132,36 @@ def test_what_hangs_from_the_middle_of_a_segment_is_found() -> None:
     world = served(workload, Fleet((Pool(how, 1),)))
     assert world.requests["cached"].tolist() == [0, 32, 32, 96, 96]
     same(world, by_objects_of(workload, how, 1))
+
+
+def test_equal_blocks_behind_others_are_not_found() -> None:
+    """Ids may be of a block's own tokens only, and one can stand in a prompt more than once."""
+    draw = np.random.default_rng(2)
+    names: list[list[int]] = [draw.integers(0, 3, count).tolist() for count in draw.integers(0, 8, 300)]
+    prompt = np.array([16 * len(ids) + 1 for ids in names])
+    world = served(
+        asking(10.0 * np.arange(300), prompt, np.full(300, 2), names), Fleet((Pool(Engine(COST, 10_000), 1),))
+    )
+    known: set[tuple[int, ...]] = set()
+    cached = []
+    for ids in names:
+        beginnings = [tuple(ids[: k + 1]) for k in range(len(ids))]
+        cached.append(16 * sum(begins in known for begins in beginnings))
+        known.update(beginnings)
+    assert world.requests["cached"].tolist() == cached
+
+
+def test_turns_find_what_was_said_before_and_the_reply() -> None:
+    """Prompt and reply of a first turn are 40 + 30 tokens, of which the last is never computed: 4 blocks are full. A
+    second turn that goes on otherwise finds but the beginning."""
+    says, replies = [1, 2, -1], [1, 2, 3, 4, 5, 6]
+    workload = asking(
+        [0.0, 1.0, 100.0, 101.0],
+        [40, 100, 40, 100],
+        [30, 2, 30, 2],
+        [says, replies, [11, 12, -2], [11, 22, 23, 24, 25, 26]],
+        conversation=[1, 1, 2, 2],
+    )
+    for turns in ("closed", "open"):
+        world = served(workload, Fleet((Pool(Engine(COST, 100), 1),)), turns)
+        assert world.requests["cached"].tolist() == [0, 64, 0, 16]

@@ -60,7 +60,7 @@ def open_or_closed(case: Case) -> str:
     return "closed" if case.closed else "open"
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(**FLEETS)
 def test_nobody_is_lost_and_every_block_is_somewhere(case: Case, **how: Any) -> None:
     world = served(case.workload(), fleet_of(case, **how), open_or_closed(case), case.priority(), Looks())
@@ -70,7 +70,7 @@ def test_nobody_is_lost_and_every_block_is_somewhere(case: Case, **how: Any) -> 
     assert world.at["preemptions"].sum() == q["preempted"].sum()
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(
     outages=st.lists(st.tuples(st.integers(0, 7), st.floats(0, 1), st.floats(0.001, 0.5)), max_size=12),
     most_tries=st.integers(1, 4),
@@ -121,7 +121,7 @@ def test_many_slices_of_time_are_one_and_one_seed_is_one_result(cuts: int, case:
     alike(worlds[0], worlds[2])
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(case=CASES, instances=st.integers(2, 5))
 def test_each_instance_in_turn_is_each_alone(case: Case, instances: int) -> None:
     """Under round robin an instance's share is every n-th request, whatever becomes of the others."""
@@ -259,17 +259,18 @@ def test_a_view_that_is_never_new_shows_nothing_and_one_that_is_always_new_shows
     assert not np.array_equal(blind, all_seen)
 
 
-@pytest.mark.parametrize("column", ["first_s", "done_s"])
-def test_one_more_instance_does_not_make_waits_longer_in_turn(column: str) -> None:
-    p99_s = np.empty((12, 6))
-    for seed in range(12):
+def test_one_more_instance_does_not_make_waits_longer_in_turn() -> None:
+    p99_s = np.empty((2, 8, 6))  # to the first and to the last token, by seed and instances
+    for seed in range(8):
         case = Case(seed, 2500, 40.0, 1, 200.0, 80.0, room=40.0)
         workload = case.workload()
-        for n in range(1, 7):
-            q = served(workload, fleet_of(case, n, "round_robin", 0.0, False)).requests
-            p99_s[seed, n - 1] = np.quantile((q[column] - q["arrival_s"])[q["error"] == 0], 0.99)
-    worse_s = np.diff(p99_s, axis=1)
-    assert (worse_s.mean(axis=0) <= 5 * worse_s.std(axis=0, ddof=1) / np.sqrt(12)).all()
+        for n in range(6):
+            q = served(workload, fleet_of(case, n + 1, "round_robin", 0.0, False)).requests
+            q = q[q["error"] == 0]
+            for k, name in enumerate(("first_s", "done_s")):
+                p99_s[k, seed, n] = np.quantile(q[name] - q["arrival_s"], 0.99)
+    worse_s = np.diff(p99_s, axis=2)
+    assert (worse_s.mean(axis=1) <= 5 * worse_s.std(axis=1, ddof=1) / np.sqrt(8)).all()
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def poisson(rate_per_s: float, n: int, seed: int) -> Floats:
 @pytest.mark.parametrize(("load", "seed"), [(0.5, 1), (0.8, 2)])
 def test_exponential_service_is_an_mm1(load: float, seed: int) -> None:
     """Geometric lengths of 1,000 tokens in the mean are exponential to a thousandth."""
-    n, mean_s = 300_000, 1000 * TOKEN_S
+    n, mean_s = 200_000, 1000 * TOKEN_S
     q = one_at_a_time(poisson(load / mean_s, n, seed), np.random.default_rng(seed + 100).geometric(1e-3, n))
     wait_s, stay_s = q["admitted_s"] - q["arrival_s"], q["done_s"] - q["arrival_s"]
     relaxes_s = mean_s / (1 - load)
@@ -60,7 +60,7 @@ def test_exponential_service_is_an_mm1(load: float, seed: int) -> None:
 
 @pytest.mark.parametrize(("load", "seed"), [(0.6, 3), (0.9, 4)])
 def test_constant_service_is_an_md1(load: float, seed: int) -> None:
-    n, took_s = 300_000, 200 * TOKEN_S
+    n, took_s = 200_000, 200 * TOKEN_S
     q = one_at_a_time(poisson(load / took_s, n, seed), np.full(n, 200))
     wait_s = q["admitted_s"] - q["arrival_s"]
     agrees(wait_s, load * took_s / (2 * (1 - load)))
@@ -71,7 +71,7 @@ def test_constant_service_is_an_md1(load: float, seed: int) -> None:
 
 
 def test_any_service_keeps_to_pollaczek_and_khinchine() -> None:
-    n, load, random = 300_000, 0.7, np.random.default_rng(5)
+    n, load, random = 200_000, 0.7, np.random.default_rng(5)
     prompt = np.where(random.uniform(size=n) < 0.1, 1000, 100)
     mean_s, square = 190 * TOKEN_S, 0.1 * 1.0**2 + 0.9 * 0.1**2
     q = one_at_a_time(poisson(load / mean_s, n, 5), prompt)
@@ -88,7 +88,7 @@ def erlang_c(servers: int, offered: float) -> float:
 def test_places_of_a_batch_are_servers(servers: int, load: float, seed: int) -> None:
     """Steps of 1 ms however many run: with geometric replies of 400 tokens a place is a server with exponential
     service. Whoever comes waits for a step to end, at most 1 ms."""
-    n, step_s, tokens = 150_000, 1e-3, 400
+    n, step_s, tokens = 100_000, 1e-3, 400
     mean_s = tokens * step_s
     output = np.random.default_rng(seed + 100).geometric(1 / tokens, n)
     arrival_s = poisson(load * servers / mean_s, n, seed)
