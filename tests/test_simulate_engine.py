@@ -165,3 +165,14 @@ def test_turns_find_what_was_said_before_and_the_reply() -> None:
     for turns in ("closed", "open"):
         world = served(workload, Fleet((Pool(Engine(COST, 100), 1),)), turns)
         assert world.requests["cached"].tolist() == [0, 64, 0, 16]
+
+
+@pytest.mark.parametrize("most_running", [2, 5])
+def test_the_longest_gap_of_each_is_kept_where_steps_get_shorter_and_shorter(most_running: int) -> None:
+    """One decodes all the time while prompts are read, each shorter than the one before: for each that joins, another
+    step is the longest."""
+    n, draw = 300, np.random.default_rng(0)
+    at_s = np.concatenate(([0.0], 0.1 + np.cumsum(draw.exponential(0.2, n - 1))))
+    prompt, output = np.append(10, 2000 - 6 * np.arange(n - 1)), np.append(3000, draw.integers(2, 30, n - 1))
+    workload, how = asking(at_s, prompt, output), Engine(COST, 10**5, most_running, 8192)
+    same(served(workload, Fleet((Pool(how, 1),))), by_objects_of(workload, how, 1))
