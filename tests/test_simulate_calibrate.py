@@ -106,6 +106,7 @@ def test_the_order_of_rows_is_no_matter() -> None:
     results = run_of(BASE, 60)
     shuffled = results.frame.sample(fraction=1.0, shuffle=True, seed=1).with_columns(row=pl.Series(np.arange(60)))
     assert compared(Results(shuffled), BASE, BASE.configured()).mean_e2e == pytest.approx(0.0, abs=1e-12)
+    assert np.array_equal(Observed.of(Results(shuffled)).came_s, Observed.of(results).came_s)
 
 
 def test_gaps_between_tokens_are_those_before_the_first_request_that_is_not_seen() -> None:
