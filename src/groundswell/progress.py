@@ -47,3 +47,26 @@ def counting(expected: float, label: str, what: str) -> Iterator[Callable[[int],
             progress.update(task, completed=done, pace=f"{show_count(speed)} {what}/s" if speed else "")
 
         yield show
+
+
+@contextmanager
+def tallying(label: str, what: str) -> Iterator[Callable[[int], None]]:
+    """What is told of so many more, where nobody knows how many there will be: meanwhile how many there were, how many
+    a second, and for how long are shown."""
+    if not sys.stderr.isatty():
+        yield lambda more: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    said = TextColumn("{task.description}: {task.fields[pace]}")
+    with Progress(SpinnerColumn(), said, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=None, pace="")
+
+        def show(more: int) -> None:
+            progress.update(task, advance=more)
+            shown = progress.tasks[task]
+            speed = f", {show_count(shown.speed)}/s" if shown.speed else ""
+            progress.update(task, pace=f"{show_count(shown.completed)} {what}{speed}")
+
+        yield show

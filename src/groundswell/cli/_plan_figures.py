@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from groundswell.plan.text import NAMES, clause_figures, percent, seconds
+from groundswell.plan.text import AUTOSCALED, NAMES, autoscaled_row, clause_figures, fleet_name, percent, seconds
 from groundswell.report.axes import count
 from groundswell.report.figure import Figure, Section, Table
 from groundswell.report.plot.cells import Count, cells
@@ -15,7 +15,7 @@ from groundswell.stats.estimate import Estimate
 
 if TYPE_CHECKING:
     from groundswell.plan import Plan
-    from groundswell.plan.figures import Cell, Grid
+    from groundswell.plan.figures import Autoscaled, Cell, Grid
 
 
 def sections(plan: Plan) -> list[Section]:
@@ -27,10 +27,14 @@ def sections(plan: Plan) -> list[Section]:
         figures=[_methods(plan)],
         tables=[_around(plan)],
     )
-    if plan.grid is None:
-        return [answers]
-    lead = "Each cell is an SLO; its colour says how far its count is above or below the direct answer."
-    return [answers, Section("grid", "By SLO", lead, figures=list(grid_figures(plan.grid)))]
+    found = [answers]
+    if plan.autoscaled:
+        lead = "What fleets take that grow and shrink, and in how many windows they keep the SLO."
+        found.append(Section("autoscaled", "Autoscaled", lead, tables=[_autoscaled(plan.autoscaled)]))
+    if plan.grid is not None:
+        lead = "Each cell is an SLO; its colour says how far its count is above or below the direct answer."
+        found.append(Section("grid", "By SLO", lead, figures=list(grid_figures(plan.grid))))
+    return found
 
 
 def charts(plan: Plan) -> list[Figure]:
@@ -67,6 +71,17 @@ def _methods(plan: Plan) -> Figure:
     if any(answer.high is None for answer in found):
         caption += ", or to the most that was tried, where none does"
     return Figure("methods", "Instances by method", f"{caption}.", f"{plan.traffic.requests:,} requests", spec)
+
+
+def _autoscaled(given: Sequence[Autoscaled]) -> Table:
+    """Everything that was tried, by scaler."""
+    fixed = given[0].tried[0]
+    rows = [
+        [*autoscaled_row(fleet_name(each, one), one, fixed), "the fewest that keep it" if one is each.best else ""]
+        for each in given
+        for one in each.tried
+    ]
+    return Table("Every setting that was tried", [*AUTOSCALED, ""], rows, prose=(6, 7))
 
 
 def _around(plan: Plan) -> Table:

@@ -11,12 +11,14 @@ import typer
 
 from groundswell.cli import _options as take
 from groundswell.cli._engine import Engines
+from groundswell.cli._fleet import SCALERS, Startup
 from groundswell.cli._groups import with_options
 from groundswell.cli._reading import Reading
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
     from groundswell.plan import Plan
+    from groundswell.plan.autoscale import Autoscaling
     from groundswell.plan.methods import Drawn
     from groundswell.table import Workload
 
@@ -57,6 +59,15 @@ def plan(
             "TIME",
         ),
     ] = None,
+    scaler: Annotated[
+        list[str] | None,
+        take.option(f"Also find the fewest instance-hours of this autoscaler: {SCALERS}; may be repeated.", "SCALER"),
+    ] = None,
+    startup: Startup = None,
+    history: Annotated[
+        Path | None,
+        take.option("And of one that expects each hour to bring what it brought in this workload of a day.", "FILE"),
+    ] = None,
     most_instances: Annotated[int, typer.Option(metavar="N", min=1, help="Try no more.")] = 1000,
     rate: take.Rate = "own",
     duration: take.Duration = None,
@@ -81,6 +92,7 @@ def plan(
     from groundswell.plan.grid import Bounds
     from groundswell.plan.price import Price
     from groundswell.plan.text import describe
+    from groundswell.progress import tallying
     from groundswell.units import parse_duration
     from groundswell.whole_file import check_folder, check_place
 
@@ -97,6 +109,7 @@ def plan(
         clients=leave_out,
         gpus=profile.gpus,
         price=None if price is None else Price.parse(price),
+        autoscaling=_autoscaling(scaler, startup, history, reading),
     )
     drawn: Drawn | None = None
     if _is_file(workload):
@@ -108,7 +121,8 @@ def plan(
         traffic = _read(Path(workload), reading)
     else:
         traffic, drawn = _drawn(workload, rate, duration, start, clients, max_context, seed)
-    found = planned(traffic, engine, slo, router, seed, options, drawn)
+    with tallying("planning", "requests simulated") as tell:
+        found = planned(traffic, engine, slo, router, seed, options, drawn, tell)
     for remark in profile.notes(engine.most_tokens, _longest(traffic)):
         note(remark)
     if html is not None:
@@ -134,6 +148,25 @@ def _read(path: Path, reading: Reading) -> Workload:
 
     workload = reading.whole(path)
     return Workload(workload.frame.with_columns(pl.col("arrival_s") - float(workload.arrival_s[0])), workload.metadata)
+
+
+def _autoscaling(
+    scalers: list[str] | None, startup: str | None, history: Path | None, reading: Reading
+) -> Autoscaling | None:
+    from groundswell.plan.autoscale import STARTUP_S, Autoscaling
+    from groundswell.scaling import SCALING
+    from groundswell.units import parse_duration
+
+    if scalers is None and history is None:
+        if startup is not None:
+            raise UsageError("--startup is for a --scaler or a --history: without, all instances run all the time")
+        return None
+    built = tuple(map(SCALING.build, scalers or ()))
+    return Autoscaling(
+        built,
+        STARTUP_S if startup is None else parse_duration(startup),
+        None if history is None else _read(history, reading),
+    )
 
 
 def _drawn(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from groundswell.judge.figures import ClauseHeld
+from groundswell.judge.slo import Clause
 from groundswell.stats.estimate import Estimate
 
 Held = Literal["meets", "fails", "unclear"]
@@ -154,6 +155,48 @@ class Hardware:
 
 
 @dataclass(frozen=True)
+class ClauseWorst:
+    """A clause, and its statistic in the window where it is worst."""
+
+    clause: Clause
+    value_s: float
+
+
+@dataclass(frozen=True)
+class Attained:
+    """What a fleet whose size changes attains, and what it takes. ``load`` is what an instance is meant to have, in the
+    scaler's unit; nan for a fixed fleet."""
+
+    load: float
+    instance_hours: float
+    mean_instances: float
+    most_instances: int
+    """At a time, that took requests."""
+    in_time: float
+    """The share of requests that keep every bound themselves."""
+    windows: int
+    kept: int
+    """Windows whose figures are within the bounds."""
+    worst: tuple[ClauseWorst, ...]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether every window does."""
+        return self.kept == self.windows
+
+
+@dataclass(frozen=True)
+class Autoscaled:
+    """An autoscaler, what was tried of it, by what an instance was meant to have, and of that the fewest instance-hours
+    that keep the SLO in every window; None where nothing does."""
+
+    scaler: str
+    unit: str
+    best: Attained | None
+    tried: tuple[Attained, ...]
+
+
+@dataclass(frozen=True)
 class Traffic:
     """What the plan is for."""
 
@@ -190,6 +233,8 @@ class Plan:
     hardware: Hardware | None = None
     verified: Verified | None = None
     without: tuple[Without, ...] = ()
+    autoscaled: tuple[Autoscaled, ...] = ()
+    """The fixed fleet first."""
     grid: Grid | None = None
     notes: tuple[str, ...] = field(default=())
 

@@ -105,20 +105,35 @@ def observe(sent: Sent, fleet: Callable[[int], Fleet], seed: int, patience: Pati
     if stopped and patience is not None:
         most = f"more than {100 * patience.most:.3g} % of the requests were later than {patience.bound_s:g} s"
         return Outcome({}, f"broken off after {stopped[0]:.0f} s: {most} by then")
-    return Outcome(samples_of(runs, sent.begin_s, sent.end_s))
+    return Outcome(Observed.of(runs).samples(sent.begin_s, sent.end_s))
 
 
-def samples_of(runs: Sequence[Results], begin_s: float, end_s: float) -> dict[str, Sample]:
-    """The values of all metrics of what was due in a window, and in which of its stretches each lies."""
-    due_s = np.concatenate([run.floats("due_s") for run in runs])
-    stretch, inside = _stretches(due_s, begin_s, end_s)
-    each = [latencies_of(run) for run in runs]
-    found = {}
-    for name in ("ttft", "tpot", "e2e"):
-        values = np.concatenate([latencies[name] for latencies in each])
-        found[name] = Sample.of(values[inside], stretch[inside])
-    gaps = [gaps for run in runs if (gaps := run.gaps) is not None]
-    return found | {"itl": _gaps(gaps, begin_s, end_s)}
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What came of requests in one or more runs, by when they were due, so that any window of time can be judged."""
+
+    due_s: Floats
+    """In order, as everything else that there is a value a request of."""
+    latency_s: Mapping[str, Floats]
+    gaps: tuple[Gaps, ...]
+
+    @classmethod
+    def of(cls, runs: Sequence[Results]) -> Observed:
+        """Of all requests of ``runs``."""
+        due_s = np.concatenate([run.floats("due_s") for run in runs])
+        order = np.argsort(due_s, kind="stable")
+        each = [latencies_of(run) for run in runs]
+        names = ("ttft", "tpot", "e2e")
+        latency_s = {name: np.concatenate([latencies[name] for latencies in each])[order] for name in names}
+        return cls(due_s[order], latency_s, tuple(gaps for run in runs if (gaps := run.gaps) is not None))
+
+    def samples(self, begin_s: float, end_s: float) -> dict[str, Sample]:
+        """The values of all metrics of what was due in a window, and in which of its stretches each lies."""
+        low = int(np.searchsorted(self.due_s, begin_s))
+        inside = slice(low, int(np.searchsorted(self.due_s, end_s, side="right")))
+        stretch, _ = _stretches(self.due_s[inside], begin_s, end_s)
+        found = {name: Sample.of(values[inside], stretch) for name, values in self.latency_s.items()}
+        return found | {"itl": _gaps(self.gaps, begin_s, end_s)}
 
 
 def trial(outcome: Outcome, slo: SLO, instances: int, window: int = 0) -> Trial:
@@ -135,12 +150,21 @@ def trial(outcome: Outcome, slo: SLO, instances: int, window: int = 0) -> Trial:
 
 def keeps(given: ClauseHeld) -> bool:
     """Whether a clause's figure is within its bound, however sure that is. Where there is nothing to be late, it is."""
-    return not given.figure.n or within(given.clause, given.figure.value)
+    return within(given.clause, given.figure.value)
+
+
+def value_of(clause: Clause, sample: Sample) -> float:
+    """A clause's statistic alone, failures being infinitely late; nan where there is nothing that could be late."""
+    if not sample.n:
+        return np.nan
+    if clause.quantile is not None:
+        return sample.quantile(clause.quantile)
+    return np.inf if sample.failed else float(sample.mean.value)
 
 
 def within(clause: Clause, value_s: float) -> bool:
-    """Whether a value keeps a clause's bound."""
-    return value_s <= clause.bound_s if clause.inclusive else value_s < clause.bound_s
+    """Whether a value keeps a clause's bound; one that is not there does."""
+    return not (value_s > clause.bound_s if clause.inclusive else value_s >= clause.bound_s)
 
 
 def _gaps(given: Sequence[Gaps], begin_s: float, end_s: float) -> Sample:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from groundswell.errors import UsageError
 from groundswell.judge.slo import SLO
 from groundswell.plan.alone import Alone
+from groundswell.plan.autoscale import Autoscaling, autoscaled
 from groundswell.plan.drivers import demand_of, without_each
 from groundswell.plan.figures import Answer, Plan, Traffic, Verified, Window
 from groundswell.plan.grid import Bounds, grid, over_of
@@ -22,7 +23,7 @@ from groundswell.plan.outcome import Patience
 from groundswell.plan.price import Price, hardware
 from groundswell.plan.reach import check_enough, check_told, missed, unreachable
 from groundswell.plan.trials import Setting, Trials
-from groundswell.plan.verify import verify
+from groundswell.plan.verify import verify, windows_of
 from groundswell.plan.windows import Part, Whole
 from groundswell.routing import ROUTING, Router
 from groundswell.simulate.parts import Engine
@@ -52,6 +53,7 @@ class Options:
     gpus: int = 1
     """Of each instance."""
     price: Price | None = None
+    autoscaling: Autoscaling | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.most_instances <= 10_000:
@@ -72,12 +74,13 @@ def plan(
     seed: int = 0,
     options: Options = Options(),
     drawn: Drawn | None = None,
+    tell: Callable[[int], None] = lambda requests: None,
 ) -> Plan:
     """How many instances of ``engine`` behind ``router`` keep ``slo`` for ``workload``, by each of the methods.
 
-    ``drawn`` makes the workload's traffic anew at another rate, where it came from a source of clients. The same
-    arguments give the same plan. Raises UsageError for an SLO that no fleet keeps, with what would have to change, and
-    for a workload that is too short for a percentile.
+    ``drawn`` makes the workload's traffic anew at another rate, where it came from a source of clients. ``tell`` is
+    told of how many requests each simulation was. The same arguments give the same plan. Raises UsageError for an SLO
+    that no fleet keeps, with what would have to change, and for a workload that is too short for a percentile.
     """
     asked = SLO.parse(slo) if isinstance(slo, str) else slo
     slos = [asked, *(options.grid.slos() if options.grid is not None else ())]
@@ -87,7 +90,7 @@ def plan(
     parts, notes = _within_reach(asked, parts, engine)
     check_enough(asked, max(int(part.judged.sum()) for part in parts), "the workload is too short")
     routing = ROUTING.build(router) if isinstance(router, str) else router
-    setting = Setting(engine, routing, seed, options.most_instances, Patience.of(slos), drawn, len(slos) > 1)
+    setting = Setting(engine, routing, seed, options.most_instances, Patience.of(slos), drawn, len(slos) > 1, tell)
     trials = {name: Trials.of(name, setting, parts) for name in options.methods}
     first = _first(parts)
     answers = _each(trials, asked, first)
@@ -117,6 +120,9 @@ def plan(
         made = replace(made, hardware=hardware(best.instances, options.gpus, options.price))
         asked_parts = next(iter(trials.values())).parts
         made = replace(made, without=tuple(without_each(setting, whole, asked_parts, asked, best, options.clients)))
+        if options.autoscaling is not None:
+            windows = _judged(parts, whole, verified)
+            made = replace(made, autoscaled=autoscaled(setting, whole, asked, windows, best, options.autoscaling))
     if options.grid is not None:
         made = replace(made, grid=grid(options.grid, trials, best.instances or first))
     return made
@@ -170,6 +176,13 @@ def _verified(
                 each.add(part)
         answers = _each(trials, slo, instances)
     return answers, found
+
+
+def _judged(parts: Sequence[Part], whole: Whole, verified: Verified | None) -> list[tuple[float, float]]:
+    """From when to when each window of all of the workload goes, of which the SLO is asked."""
+    if verified is not None:
+        return windows_of(whole, verified)
+    return [(part.from_s + part.begin_s, part.from_s + part.end_s) for part in parts]
 
 
 def _counting(answers: dict[str, Answer]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from groundswell.plan.figures import Answer, Grid, Plan, Trial, Verified
+from groundswell.plan.figures import Answer, Attained, Autoscaled, Grid, Plan, Trial, Verified
 from groundswell.plan.smallest import FURTHER
 from groundswell.units import show_count, show_duration
 
@@ -23,6 +23,7 @@ def describe(plan: Plan) -> str:
         "\n".join(_traffic(plan)),
         "\n".join(_drivers(plan)),
         _windows(plan),
+        "\n".join(_autoscaled(plan)),
         "" if plan.grid is None else describe_grid(plan.grid),
         "\n".join(f"note: {note}" for note in plan.notes),
     ]
@@ -180,6 +181,53 @@ def _verified(given: Verified) -> Iterator[str]:
     yield f"Verified on all of it: with {given.instances:,} instances {given.kept:,} of {what} keep the SLO{lost}."
     for window in (*given.failed[:_SHOWN], *given.unreachable[:_SHOWN]):
         yield f"  {show_duration(window.from_s)} to {show_duration(window.to_s)}: {window.why}"
+
+
+def autoscaled_row(fleet: str, one: Attained, fixed: Attained) -> list[str]:
+    """An autoscaled fleet under :data:`AUTOSCALED`."""
+    less = "" if one is fixed else percent(one.instance_hours / fixed.instance_hours - 1.0)
+    size = f"{one.mean_instances:.3g}, {one.most_instances:,} at most"
+    worst = ", ".join(f"{each.clause.metric} {each.clause.statistic} {seconds(each.value_s)}" for each in one.worst)
+    kept = f"{one.kept:,} of {one.windows:,}"
+    return [fleet, f"{one.instance_hours:,.4g}", less, size, kept, f"{100 * one.in_time:.4g} %", worst]
+
+
+def fleet_name(given: Autoscaled, one: Attained) -> str:
+    """An autoscaler, and what an instance is meant to have.
+
+    >>> one = Attained(12.0, 3.0, 2.0, 4, 1.0, 1, 1, ())
+    >>> fleet_name(Autoscaled("reactive", "in flight each", one, (one,)), one)
+    'reactive, 12 in flight each'
+    """
+    return f"{given.scaler}, {one.load:.3g} {given.unit}" if given.unit else given.scaler
+
+
+AUTOSCALED = (
+    *("autoscaled", "instance-hours", "against fixed", "instances", "windows kept", "requests in time"),
+    "in the worst window",
+)
+
+
+def _autoscaled(plan: Plan) -> Iterator[str]:
+    """The fixed fleet; of each scaler the fewest instance-hours that keep the SLO, and what would take less."""
+    if not plan.autoscaled:
+        return
+    (fixed,), *_ = (given.tried for given in plan.autoscaled)
+    rows = []
+    for given in plan.autoscaled:
+        shown = list(_around_best(given))
+        rows += [autoscaled_row(fleet_name(given, one), one, fixed) for one in shown]
+        if given.best is None:
+            yield f"No setting of {given.scaler} keeps the SLO in every window; {len(given.tried):,} were tried."
+    yield table(AUTOSCALED, rows, (0, 6))
+
+
+def _around_best(given: Autoscaled) -> Sequence[Attained]:
+    """The best and the next with more on an instance; where none keeps the SLO, what keeps it in most windows."""
+    if given.best is None:
+        return [max(given.tried, key=lambda one: (one.kept, -one.instance_hours))]
+    place = given.tried.index(given.best)
+    return given.tried[place : place + 2]
 
 
 def describe_grid(grid: Grid) -> str:

@@ -31,6 +31,8 @@ class Setting:
     drawn: Drawn | None = None
     many: bool = False
     """Whether several SLOs are asked of one trial, so that what came of it is kept."""
+    tell: Callable[[int], None] = lambda requests: None
+    """Told how many requests have been simulated, after each simulation."""
 
     def fleet(self, instances: int) -> Fleet:
         """So many instances behind the router."""
@@ -107,7 +109,10 @@ class Trials:
 
     def _observed(self, place: int, instances: int) -> Outcome:
         setting = self.setting
-        return observe(self._sends[place](instances), setting.fleet, setting.seed, setting.patience)
+        sent = self._sends[place](instances)
+        outcome = observe(sent, setting.fleet, setting.seed, setting.patience)
+        setting.tell(sum(map(len, sent.workloads)))
+        return outcome
 
 
 def _rank(given: Trial) -> tuple[int, int, float]:

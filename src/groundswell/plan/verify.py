@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from groundswell.judge.slo import SLO
 from groundswell.plan.figures import Trial, Verified, Window
-from groundswell.plan.outcome import Outcome, samples_of, trial
+from groundswell.plan.outcome import Observed, Outcome, trial
 from groundswell.plan.reach import unreachable
 from groundswell.plan.trials import Setting
 from groundswell.plan.windows import Whole
@@ -31,7 +31,9 @@ def verify(setting: Setting, whole: Whole, slo: SLO, instances: int, width_s: fl
     edges = np.append(np.arange(0.0, whole.span_s, width_s), np.inf)
 
     def served(first: int) -> list[_Judged]:
-        return _judged(setting, whole, slo, instances, edges[first : first + TOGETHER + 1])
+        found = _judged(setting, whole, slo, instances, edges[first : first + TOGETHER + 1])
+        setting.tell(sum(each.window.requests for each in found))
+        return found
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         judged = list(chain.from_iterable(threads.map(served, range(0, edges.size - 1, TOGETHER))))
@@ -46,6 +48,15 @@ def verify(setting: Setting, whole: Whole, slo: SLO, instances: int, width_s: fl
     )
 
 
+def windows_of(whole: Whole, verified: Verified) -> list[tuple[float, float]]:
+    """Those of ``verified`` in which a fleet may keep the SLO, from when to when."""
+    edges = np.arange(0.0, whole.span_s + verified.width_s, verified.width_s)
+    enough = np.diff(np.searchsorted(whole.workload.arrival_s, edges)) >= FEWEST
+    lost = {window.from_s for window in verified.unreachable}
+    there = zip(edges[:-1].tolist(), edges[1:].tolist(), enough, strict=True)
+    return [(begin_s, end_s) for begin_s, end_s, some in there if some and begin_s not in lost]
+
+
 @dataclass(frozen=True)
 class _Judged:
     window: Window
@@ -58,14 +69,14 @@ def _judged(setting: Setting, whole: Whole, slo: SLO, instances: int, edges: Flo
     part = whole.cut(float(edges[0]), float(min(edges[-1], whole.span_s)))
     if not len(part.workload):
         return []
-    run = simulate(part.workload, setting.fleet(instances), setting.seed)
+    observed = Observed.of([simulate(part.workload, setting.fleet(instances), setting.seed)])
     found = []
     for begin_s, end_s in pairwise(edges):
         end_s = min(end_s, whole.span_s)
         own = replace(part, begin_s=float(begin_s) - part.from_s, end_s=float(end_s) - part.from_s)
         if np.count_nonzero(own.judged) < FEWEST:
             continue
-        given = trial(Outcome(samples_of([run], own.begin_s, own.end_s)), slo, instances)
+        given = trial(Outcome(observed.samples(own.begin_s, own.end_s)), slo, instances)
         why = unreachable(slo, part.alone, own.judged, whole.engine) if given.held == "fails" else ""
         found.append(_Judged(own.window, given, why))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from groundswell.family import Family
 
@@ -40,4 +40,18 @@ class Scaler(Protocol):
         seen. It is called every ``every_s``, in order, and may remember what it saw."""
 
 
-SCALING: Family[Scaler] = Family("scaling", "groundswell.scaling")
+class Tunable(Scaler, Protocol):
+    """One that can be told how much each instance is meant to have, so that this can be looked for."""
+
+    unit: ClassVar[str]
+    """Of :attr:`load`, in words."""
+
+    @property
+    def load(self) -> float:
+        """How much each instance is meant to have."""
+
+    def with_load(self, load: float) -> Tunable:
+        """The same, but for how much each instance is meant to have."""
+
+
+SCALING: Family[Tunable] = Family("scaling", "groundswell.scaling")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, inf
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.errors import DataError, UsageError
 from groundswell.rates import Curve
-from groundswell.scaling import SCALING, Scaler, Seen
+from groundswell.scaling import SCALING, Seen, Tunable
 from groundswell.table import Workload
 
 Floats = NDArray[np.float64]
@@ -37,11 +37,12 @@ class Forecast:
     Raises UsageError for what cannot be meant, DataError for a file without a curve.
     """
 
+    unit: ClassVar[str] = "req/s each"
     rates: tuple[float, ...] | str
     per_instance_per_s: float
     margin: float = 1.2
     start_s: float = 0.0
-    floor: Scaler | str = ""
+    floor: Tunable | str = ""
     every_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -86,6 +87,18 @@ class Forecast:
         """From a daily rhythm in any unit, such as a population's ``rhythm.hour``, whose mean is ``rate_per_s``."""
         relative = np.asarray(level, np.float64) / np.mean(level)
         return cls(tuple((rate_per_s * relative).tolist()), per_instance_per_s, **options)
+
+    @property
+    def load(self) -> float:
+        """Requests a second of an instance."""
+        return self.per_instance_per_s
+
+    def with_load(self, load: float) -> Forecast:
+        """With so many requests a second for an instance, and a floor that is changed alike."""
+        floor = self.floor
+        if not isinstance(floor, str):
+            floor = floor.with_load(floor.load * load / self.load)
+        return replace(self, per_instance_per_s=load, floor=floor)
 
     def begin(self) -> Callable[[Seen], int]:
         """What is wanted; the floor may remember what it saw."""

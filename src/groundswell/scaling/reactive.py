@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf
+from typing import ClassVar
 
 from groundswell.errors import UsageError
 from groundswell.scaling import SCALING, Seen
@@ -25,6 +26,7 @@ class Reactive:
     (256): the rest is for what comes until an instance has started.
     """
 
+    unit: ClassVar[str] = "in flight each"
     target: float = 64.0
     hold_s: float = 300.0
     tolerance: float = 0.1
@@ -35,6 +37,15 @@ class Reactive:
             _check(name, getattr(self, name), "above 0", 0.0 < getattr(self, name) < inf)
         for name in ("hold_s", "tolerance"):
             _check(name, getattr(self, name), "of 0 or more", 0.0 <= getattr(self, name) < inf)
+
+    @property
+    def load(self) -> float:
+        """Requests in flight on an instance."""
+        return self.target
+
+    def with_load(self, load: float) -> Reactive:
+        """With another target."""
+        return replace(self, target=load)
 
     def begin(self) -> Callable[[Seen], int]:
         """What is wanted, with what was wanted before in mind."""

@@ -22,6 +22,7 @@ def simulate(
     turns: Literal["closed", "open"] = "closed",
     progress: Callable[[int], None] = lambda done: None,
     stop_when: Stop = lambda world, at_s: False,
+    stretch_s: float | None = None,
 ) -> Results:
     """What comes of ``workload`` on ``fleet``, until everything has ended; the same for the same seed.
 
@@ -31,10 +32,11 @@ def simulate(
     come. Memory: some 200 bytes a request.
 
     ``stop_when`` is asked some 250 times while requests come, and as often later on: where it says so, nothing further
-    is simulated, ``stopped_s`` in the run's metadata says when, and what has not ended is "unfinished".
+    is simulated, ``stopped_s`` in the run's metadata says when, and what has not ended is "unfinished". Gaps between
+    tokens are counted by stretches of ``stretch_s``, of which the last has all that come later; if it is None, by 128.
     """
     asked = Asked.of(workload, turns)
-    world = world_of(asked, fleet, seed)
+    world = world_of(asked, fleet, seed, stretch_s)
     drive = Drive(world, fleet, fleet.router.state(served_of(asked, fleet, seed)), progress, stop_when)
     drive.run()
     run: dict[str, Any] = {

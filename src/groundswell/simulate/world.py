@@ -83,8 +83,9 @@ class Asked:
         return made
 
 
-def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
-    """A fleet on which nothing runs yet, and requests that have not come."""
+def world_of(asked: Asked, fleet: Fleet, seed: int = 0, stretch_s: float | None = None) -> World:
+    """A fleet on which nothing runs yet, and requests that have not come. Gaps are counted by stretches of
+    ``stretch_s``; if that is None, there are 128 until some time after the last arrival."""
     pools, at, slots, nodes = _instances(asked, fleet)
     count, running = at.size, max(pool.engine.most_running for pool in fleet.pools)
     requests = asked.requests()
@@ -105,7 +106,8 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
     general["front"], general["view_s"], general["retry_s"] = front, fleet.view_s, fleet.retry_s
     general["most_tries"] = fleet.most_tries
     general["transfer_s"], general["transfer_token_s"] = fleet.transfer.request_s, fleet.transfer.token_s
-    span_s = float(asked.arrival_s[-1])
+    over_s = 1.05 * float(asked.arrival_s[-1])
+    stretch_s = max(over_s / _STRETCHES, 1e-3) if stretch_s is None else stretch_s
     return World(
         requests=requests,
         at=at,
@@ -113,8 +115,8 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0) -> World:
         ends=np.zeros((count, running), END),
         peaks=np.zeros((count, 2 * running + 2), PEAK),
         phases=np.zeros((count, fleet.pools[0].engine.block_tokens), np.int64),
-        gaps=np.zeros((_STRETCHES, GAP_BUCKETS), np.int64),
-        stretch_s=np.array([max(1.05 * span_s / _STRETCHES, 1e-3)]),
+        gaps=np.zeros((max(int(np.ceil(over_s / stretch_s - 1e-9)), 1), GAP_BUCKETS), np.int64),
+        stretch_s=np.array([stretch_s]),
         ids=asked.names.ids,
         slot=np.zeros((count, slots), SLOT),
         nodes=np.zeros((count, nodes), NODE),
