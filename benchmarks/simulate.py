@@ -83,13 +83,14 @@ def measure(line: str, rounds: int) -> dict[str, float]:
         began = time.perf_counter()
         results = simulate(workload, fleet)
         took.append(time.perf_counter() - began)
-    totals = results.totals
+        totals, busy_share = results.totals, results.run["busy_share"]
+        del results  # else the next round's memory has two of them
     return {
         "requests": len(workload),
         "seconds": median(took),
         "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before_mb,
         "hits": totals.get("prefix_hits", 0.0) / totals.get("prefix_queries", 1.0),
-        "busy": results.run["busy_share"],
+        "busy": busy_share,
     }
 
 

@@ -34,7 +34,7 @@ REQUEST = np.dtype(
         ("joined", "i8"),  # the engine's tick less the tokens made: what is made is tick - joined
         ("since", "i8"),  # the tick at which it joined those that decode
         ("order", "i8"),  # of admission to its engine
-        ("tip", "i8"),  # the last segment that it holds by name
+        ("tip", "i4"),  # the last segment that it holds by name
         ("names", "i4"),  # how many named blocks it has
         ("named", "i4"),  # how many of these, from the first on, it holds by name
         ("prompt", "i4"),
@@ -47,18 +47,18 @@ REQUEST = np.dtype(
         ("cached", "i4"),  # prompt tokens that were found in memory when it was first admitted
         ("preempted", "i4"),
         ("priority", "i4"),
-        ("ahead", "i8"),  # who runs and was admitted before it
-        ("behind", "i8"),  # who stands behind it, in whatever row it stands
-        ("child", "i8"),  # in the heap of those that wait
-        ("instance", "i8"),
-        ("next_turn", "i8"),
+        ("ahead", "i4"),  # who runs and was admitted before it
+        ("behind", "i4"),  # who stands behind it, in whatever row it stands
+        ("child", "i4"),  # in the heap of those that wait
+        ("instance", "i4"),
+        ("next_turn", "i4"),
         ("client", "i4"),
         ("size_bytes", "i4"),  # of its prompt, as a router sees it
         ("tries", "i4"),
-        ("stage", "i8"),  # how many of the stages before an engine are behind it
+        ("stage", "i4"),  # how many of the stages before an engine are behind it
         ("error", "i4"),
         ("left_from", "i4"),  # how many named blocks were before those that it left behind when it was preempted,
-        ("left", "i8"),  # and the node of these, while some are there
+        ("left", "i4"),  # and the node of these, while some are there
         ("waits", "?"),  # it is a later turn, and comes when the one before has ended
     ],
     align=True,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,9 +121,9 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0, stretch_s: float | None 
         gaps=np.zeros((max(int(np.ceil(over_s / stretch_s - 1e-9)), 1), GAP_BUCKETS), np.int64),
         stretch_s=np.array([stretch_s]),
         ids=asked.names.ids,
-        slot=np.zeros((count, slots), SLOT),
-        nodes=np.zeros((count, nodes), NODE),
-        spare=np.zeros((count, nodes), np.int64),
+        slot=_sparse((count, slots), SLOT),
+        nodes=_sparse((count, nodes), NODE),
+        spare=_sparse((count, nodes), np.dtype(np.int64)),
         tree=tree,
         coming=np.zeros(requests.size if others else 1, COMING),
         load=load,
@@ -131,6 +134,16 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0, stretch_s: float | None 
         stage_free_s=np.zeros(max(int(stages.records["parallel"].sum()), 1)),
         fleet=general,
     )
+
+
+def _sparse(shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros, of which only what is touched takes memory, page by page: in huge ones, which NumPy asks for, the first
+    few of each row would be megabytes."""
+    pages = mmap.mmap(-1, shape[0] * shape[1] * dtype.itemsize)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with suppress(OSError):  # of a kernel that has no huge pages
+            pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, dtype).reshape(shape)
 
 
 def served_of(asked: Asked, fleet: Fleet, seed: int) -> Served:
