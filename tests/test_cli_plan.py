@@ -132,3 +132,30 @@ def test_what_cannot_be_meant_is_one_line(
 def test_what_is_no_workload_and_no_source_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", "nowhere.parquet", *ENGINE, *SLO]) == 2
     assert "there is no file or folder 'nowhere.parquet', nor a population of that name" in capsys.readouterr().err
+
+
+def test_autoscalers_are_sized_beside_the_fixed_fleet(workload: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["plan", workload, *ENGINE, *SLO, "--methods", "direct", "--leave-out", "0"]
+    assert run([*asked, "--scaler", "reactive:target=16", "--startup", "10s", "--json"]) == 0
+    found = strict(capsys.readouterr().out)
+    fixed, reactive = found["autoscaled"]
+    assert (fixed["scaler"], reactive["scaler"], reactive["unit"]) == ("fixed", "reactive", "in flight each")
+    assert fixed["best"]["instance_hours"] == pytest.approx(
+        found["instances"] * 5 / 60, rel=0.15
+    )  # until all have ended
+    assert any(one["load"] == 16.0 for one in reactive["tried"])
+    assert run([*asked, "--scaler", "reactive:target=16", "--startup", "10s"]) == 0
+    said = capsys.readouterr().out
+    assert "\nautoscaled " in said
+    assert "\nfixed " in said
+    assert "\nreactive, " in said
+
+
+def test_what_cannot_be_sized_is_one_line(workload: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["plan", workload, *ENGINE, *SLO]
+    assert run([*asked, "--startup", "10s"]) == 2
+    assert "--startup is for a --scaler or a --history" in capsys.readouterr().err
+    assert run([*asked, "--scaler", "magic"]) == 2
+    assert "scaling has no 'magic'; it has forecast, reactive" in capsys.readouterr().err
+    assert run([*asked, "--history", workload]) != 0
+    assert "nothing can be expected" in " ".join(capsys.readouterr().err.split())

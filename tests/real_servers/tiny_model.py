@@ -1,7 +1,8 @@
-"""A language model of 2 million random parameters with a tokenizer of its own, made here as nothing need be fetched.
+"""A language model of random parameters, with a tokenizer of its own, made here as nothing need be fetched.
 
-It is a Qwen2 of two layers. What it says makes no sense; that servers load it, batch it and count its tokens does.
-The folder is one that vLLM, transformers and Dynamo read; ``tiny_gguf`` makes the file for llama.cpp.
+It is a Qwen2, of two layers and two million parameters as a rule. What it says makes no sense; that servers load it,
+batch it and count its tokens does. The folder is one that vLLM, transformers and Dynamo read; ``tiny_gguf`` makes the
+file for llama.cpp.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ from numpy.typing import NDArray
 
 VOCABULARY = 8192
 CONTEXT = 32_768
-LAYERS, HIDDEN, HEADS, KV_HEADS, INNER = 2, 256, 4, 2, 512
 ROPE_BASE, EPSILON = 10_000.0, 1e-6
 
 PAD, TURN, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -33,12 +34,36 @@ CHAT_TEMPLATE = (
 Weights = dict[str, NDArray[np.float32]]
 
 
-def make(folder: Path) -> Path:
+@dataclass(frozen=True)
+class Shape:
+    """How large a model is; its heads are 64 wide, and two of them share keys and values."""
+
+    layers: int
+    hidden: int
+    inner: int
+
+    @property
+    def heads(self) -> int:
+        """Of queries."""
+        return self.hidden // 64
+
+    @property
+    def kv_heads(self) -> int:
+        """Of keys and values."""
+        return self.heads // 2
+
+
+TINY = Shape(2, 256, 512)
+SMALL = Shape(8, 512, 1536)
+"""Of 29 million parameters, so that a step takes longer than what a server does around it."""
+
+
+def make(folder: Path, shape: Shape = TINY) -> Path:
     """Write model and tokenizer into ``folder``, and return it. Takes about three seconds."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_tokenizer(folder)
-    _write_config(folder)
-    _write_safetensors(weights(), folder / "model.safetensors")
+    _write_config(folder, shape)
+    _write_safetensors(weights(shape), folder / "model.safetensors")
     return folder
 
 
@@ -73,18 +98,18 @@ def _write_tokenizer(folder: Path) -> None:
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
 
 
-def _write_config(folder: Path) -> None:
+def _write_config(folder: Path, shape: Shape) -> None:
     end_of = {"pad_token_id": 0, "eos_token_id": 2}
     config = {
         "architectures": ["Qwen2ForCausalLM"],
         "model_type": "qwen2",
         "dtype": "bfloat16",
         "vocab_size": VOCABULARY,
-        "hidden_size": HIDDEN,
-        "intermediate_size": INNER,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
-        "num_key_value_heads": KV_HEADS,
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.inner,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.kv_heads,
         "max_position_embeddings": CONTEXT,
         "hidden_act": "silu",
         "rms_norm_eps": EPSILON,
@@ -96,25 +121,26 @@ def _write_config(folder: Path) -> None:
     (folder / "generation_config.json").write_text(json.dumps(end_of), encoding="utf-8")
 
 
-def weights() -> Weights:
+def weights(shape: Shape = TINY) -> Weights:
     """Random weights under the names that Qwen2 has for them, as matrices of (out, in)."""
     rng = np.random.default_rng(0)
 
     def random(*shape: int) -> NDArray[np.float32]:
         return rng.normal(0, 0.02, shape).astype(np.float32)
 
-    kv_width = HIDDEN // HEADS * KV_HEADS
-    found = {"model.embed_tokens.weight": random(VOCABULARY, HIDDEN), "model.norm.weight": np.ones(HIDDEN, np.float32)}
-    for layer in range(LAYERS):
+    hidden, inner = shape.hidden, shape.inner
+    kv_width = hidden // shape.heads * shape.kv_heads
+    found = {"model.embed_tokens.weight": random(VOCABULARY, hidden), "model.norm.weight": np.ones(hidden, np.float32)}
+    for layer in range(shape.layers):
         at = f"model.layers.{layer}"
         for norm in ("input_layernorm", "post_attention_layernorm"):
-            found[f"{at}.{norm}.weight"] = np.ones(HIDDEN, np.float32)
-        for name, width in (("q", HIDDEN), ("k", kv_width), ("v", kv_width)):
-            found[f"{at}.self_attn.{name}_proj.weight"] = random(width, HIDDEN)
+            found[f"{at}.{norm}.weight"] = np.ones(hidden, np.float32)
+        for name, width in (("q", hidden), ("k", kv_width), ("v", kv_width)):
+            found[f"{at}.self_attn.{name}_proj.weight"] = random(width, hidden)
             found[f"{at}.self_attn.{name}_proj.bias"] = np.zeros(width, np.float32)
-        found[f"{at}.self_attn.o_proj.weight"] = random(HIDDEN, HIDDEN)
-        for name, shape in (("gate", (INNER, HIDDEN)), ("up", (INNER, HIDDEN)), ("down", (HIDDEN, INNER))):
-            found[f"{at}.mlp.{name}_proj.weight"] = random(*shape)
+        found[f"{at}.self_attn.o_proj.weight"] = random(hidden, hidden)
+        for name, size in (("gate", (inner, hidden)), ("up", (inner, hidden)), ("down", (hidden, inner))):
+            found[f"{at}.mlp.{name}_proj.weight"] = random(*size)
     return found
 
 

@@ -139,7 +139,9 @@ def _tried(attempt: Callable[[float], Attained], load: float, most_hours: float)
     furthest = _DOUBLINGS * _PER_DOUBLING
     good = bad = 0
     if keeps(0):
-        while bad < furthest and keeps(bad):
+        while keeps(bad):
+            if bad >= furthest:
+                return _in_order(found)
             good, bad = bad, bad + _PER_DOUBLING
     else:
         while not keeps(good):
