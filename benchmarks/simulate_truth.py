@@ -64,16 +64,16 @@ def main() -> None:
     for (card, base), one in found.items():
         new = one.profile
         moved = ", ".join(f"{name} {by:+.3g}" for name, by in one.moved.items()) or "nothing"
-        host = [f"{1e3 * new.overhead_s:.2f}", f"{1e3 * new.prompt_overhead_s:.2f}"]
+        host = [f"{1e3 * new.overhead_s:.2f}", f"{1e3 * new.prompt_host_s:.2f}"]
         rows.append([f"{card}, {base}", moved, *host])
-    table(("", "moved", "host, ms a step", "more with prompts, ms"), rows)
+    table(("", "moved", "host, ms a step", "with prompts at least, ms"), rows)
     print("The whole of a run, with its card's kernels and the host's part as it was fitted to the other:\n")
     rows = []
     for base in ("kernels", "embedded"):
         for card, other in (CARDS, CARDS[::-1]):
             run, fit = runs[other], found[card, base].profile
             profile: Profile = getattr(run, base)()
-            profile = replace(profile, overhead_s=fit.overhead_s, prompt_overhead_s=fit.prompt_overhead_s)
+            profile = replace(profile, overhead_s=fit.overhead_s, prompt_host_s=fit.prompt_host_s)
             errors = compared(run.results(), profile, run.engine(profile))
             rows.append(row(f"{other}, {base}, host of {card}", errors))
     table(HEAD, rows)

@@ -290,7 +290,7 @@ class PlainEngine:
         took_s = how.c0_s + how.token_s * tokens + how.hinge_s * max(0.0, tokens - how.hinge_tokens)
         took_s += how.decode_s * len(contexts) + how.context_s * sum(contexts) + how.prefill_s * prefill
         if prefill:
-            took_s += how.prompt_s + how.mixed_s * sum(contexts)
+            took_s = max(took_s + how.prompt_s + how.mixed_s * sum(contexts), how.prompt_least_s)
         self.clock_s += took_s
         self.steps += 1
         for request, new in given:

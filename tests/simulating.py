@@ -20,6 +20,8 @@ from groundswell.simulate.world import Asked, served_of, world_of
 from groundswell.table import BLOCK_SIZE_KEY, COLUMNS, Workload
 
 COST = StepCost(0.0121, 2.1e-5, 4.3e-5, 96.0, 1.3e-7, 6.61e-8, 2.6e-9, 1.7e-8, 1.9e-3)
+LAUNCHED = replace(COST, prompt_least_s=0.025)
+"""The same where the host takes longer for short prompts than the kernels do."""
 """Of a large model on two cards, about; no round figures, so that no step ends just when somebody comes."""
 
 
@@ -137,7 +139,7 @@ _ENGINES: dict[str, Any] = {
     "ahead": st.booleans(),
 }
 CASES = st.one_of(
-    st.builds(Case, cost=st.sampled_from([COST, replace(COST, context_s=0.0), StepCost(0.0101)]), **_ENGINES),
+    st.builds(Case, cost=st.sampled_from([COST, LAUNCHED, replace(COST, context_s=0.0), StepCost(0.0101)]), **_ENGINES),
     st.builds(Case, cost=st.just(StepCost(2**-6)), clock_s=st.sampled_from([2**-6, 2**-7]), **_ENGINES),
 )
 """All that an engine can be told, with little memory as a rule; in half of them requests come just as steps end."""

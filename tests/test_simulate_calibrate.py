@@ -44,9 +44,10 @@ def test_what_is_far_off_is_found_from_few_requests_too(moved: dict[str, float],
 
 
 def test_steps_that_read_prompts_are_told_from_others() -> None:
-    truth = turned(BASE, {"prompt_overhead_s": 0.02})
+    """They take as long as the host does to launch their kernels, if that is longer."""
+    truth = turned(BASE, {"prompt_host_s": 0.06})
     found = calibrate(run_of(truth), BASE, BASE.configured())
-    assert found.profile.prompt_overhead_s == pytest.approx(0.02, abs=0.004)
+    assert found.profile.prompt_host_s == pytest.approx(truth.prompt_host_s, abs=0.004)
     assert found.profile.overhead_s == pytest.approx(BASE.overhead_s, abs=5e-4)
 
 
@@ -60,7 +61,7 @@ def test_a_profile_that_is_right_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize(("n", "most"), [(12, 1), (50, 1), (80, 2)])
 def test_few_requests_move_few_figures(n: int, most: int) -> None:
-    truth = turned(BASE, {"overhead_s": 4e-3, "scale": 0.3, "prompt_overhead_s": 0.02, "mixed_share": 1.0})
+    truth = turned(BASE, {"overhead_s": 4e-3, "scale": 0.3, "prompt_host_s": 0.06, "mixed_share": 1.0})
     found = calibrate(run_of(truth, n), BASE, BASE.configured())
     assert 1 <= len(found.moved) <= most
 
@@ -139,8 +140,10 @@ def test_an_engine_without_memory_for_what_it_served_is_refused() -> None:
 
 
 def test_turning_keeps_what_cannot_be_less_than_nothing() -> None:
-    low = turned(BASE, {"overhead_s": -1.0, "prompt_overhead_s": -1.0, "mixed_share": -9.0})
-    assert (low.overhead_s, low.prompt_overhead_s, low.kernels.mixed_s) == (0.0, 0.0, 0.0)
+    low = turned(BASE, {"overhead_s": -1.0, "prompt_host_s": -1.0, "mixed_share": -9.0})
+    assert (low.overhead_s, low.prompt_host_s, low.kernels.mixed_s) == (0.0, 0.0, 0.0)
+    above = turned(turned(BASE, {"prompt_host_s": 0.02}), {"prompt_host_s": 0.01})
+    assert above.prompt_host_s == pytest.approx(BASE.kernels.c0_s + BASE.overhead_s + 0.03)
     assert turned(replace(BASE, overhead_s=-1e-3), {"overhead_s": -1.0}).overhead_s == -1e-3
     twice = turned(BASE, {"scale": math.log(2.0), "mixed_share": 0.5})
     assert twice.kernels.c0_s == pytest.approx(2 * BASE.kernels.c0_s)

@@ -34,7 +34,8 @@ GIB = 2**30
 
 def seconds(cost: StepCost, tokens: float, decodes: float, context: float, prefill: float) -> float:
     """A step, as a simulation takes it."""
-    return float(step_s(Engine(cost, 1).record(1), float(tokens), float(decodes), float(context), float(prefill)))
+    settings = Engine(cost, 1).record(1).reshape(1)[0]
+    return float(step_s(settings, float(tokens), float(decodes), float(context), float(prefill)))
 
 
 # The embedded profiles.

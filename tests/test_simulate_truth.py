@@ -31,9 +31,8 @@ def on_the_first_half(card: str, name: str) -> Calibrated:
 def with_the_host_of(calibrated: Profile, card: str, name: str) -> Errors:
     """On all of another card's run, of which nothing is known but its kernels."""
     run = Run(card)
-    profile = replace(
-        base(card, name), overhead_s=calibrated.overhead_s, prompt_overhead_s=calibrated.prompt_overhead_s
-    )
+    host = {"overhead_s": calibrated.overhead_s, "prompt_host_s": calibrated.prompt_host_s}
+    profile = replace(base(card, name), **host)
     return compared(run.results(), profile, run.engine(profile))
 
 
@@ -58,16 +57,14 @@ def test_tables_of_kernels_and_the_usual_overhead_are_near_without_a_fit(card: s
     near(compared(run.results(), profile, run.engine(profile)))
 
 
-def test_what_the_host_adds_on_one_card_holds_for_the_other() -> None:
-    near(with_the_host_of(on_the_first_half("rtx4090", "kernels").profile, "rtxpro6000", "kernels"))
-
-
 @pytest.mark.parametrize("name", BASES)
-def test_the_other_way_round_latency_is_off_by_more(name: str) -> None:
-    """On the faster card a step with prompts takes 8 to 11 ms longer than its kernels, as it waits for the host, which
-    launches them one by one; on the slower one most of that passes while the step before runs. A constant cannot say
-    so: mean latency is off by 3 to 5 %."""
-    near(with_the_host_of(on_the_first_half("rtxpro6000", name).profile, "rtx4090", name), e2e=0.05)
+@pytest.mark.parametrize(("card", "other"), [CARDS, CARDS[::-1]])
+def test_what_the_host_takes_on_one_card_it_takes_on_the_other(card: str, other: str, name: str) -> None:
+    """Two of four are further off in latency than 3 %. Steps that read short prompts wait for the host on the faster
+    card alone, so the slower one cannot tell: by the embedded profile, which is too fast for the other, it is 4 %. By
+    the tables of kernels, which are a little slow for the slower card, it is 3.03 %."""
+    further = {("rtx4090", "embedded"): 0.05, ("rtxpro6000", "kernels"): 0.035}
+    near(with_the_host_of(on_the_first_half(card, name).profile, other, name), further.get((card, name), E2E))
 
 
 def test_who_was_preempted_finds_what_is_left_of_its_memory() -> None:

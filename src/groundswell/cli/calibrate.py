@@ -109,7 +109,7 @@ def _say(found: Calibrated, before: Profile) -> None:
     scale = math.exp(found.moved.get("scale", 0.0))
     rows = [
         ["host, every step", _ms(before.overhead_s), _ms(after.overhead_s)],
-        ["host, more where prompts are read", _ms(before.prompt_overhead_s), _ms(after.prompt_overhead_s)],
+        ["where prompts are read, at least", _ms(before.prompt_host_s), _ms(after.prompt_host_s)],
         ["kernels", "× 1", f"× {scale:.3f}"],
         ["a context, more beside prompts", _beside(before), _beside(after)],
     ]

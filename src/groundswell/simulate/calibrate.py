@@ -36,11 +36,12 @@ class Knob:
 KNOBS = (
     Knob("overhead_s", 1e-3, far=1.0),
     Knob("scale", 0.05, far=3.0),
-    Knob("prompt_overhead_s", 4e-3, fewest=40),
+    Knob("prompt_host_s", 20e-3, far=0.2, fewest=40),
     Knob("mixed_share", 0.5, fewest=80),
 )
-"""The host's part of any step; the logarithm of how much longer the kernels take; the host's part of a step that reads
-prompts; and what more a token of context takes where prompts share the step, as a share of what it takes alone."""
+"""The host's part of any step; the logarithm of how much longer the kernels take; what a step that reads prompts takes
+at least, beyond what any step takes, as the host launches its kernels while they run; and what more a token of context
+takes where prompts share the step, as a share of what it takes alone."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,14 @@ def turned(profile: Profile, moved: dict[str, float]) -> Profile:
     old, scale = profile.kernels, float(np.exp(by["scale"]))
     timed = ("c0_s", "token_s", "hinge_s", "decode_s", "context_s", "prefill_s", "mixed_s", "prompt_s")
     kernels = replace(old, **{name: getattr(old, name) * scale for name in timed})
+    overhead_s = max(profile.overhead_s + by["overhead_s"], min(profile.overhead_s, 0.0))
+    any_s = kernels.c0_s + overhead_s
+    least_s = max(profile.prompt_host_s, any_s) + by["prompt_host_s"]
     return replace(
         profile,
         kernels=replace(kernels, mixed_s=max(kernels.mixed_s + by["mixed_share"] * kernels.context_s, 0.0)),
-        overhead_s=max(profile.overhead_s + by["overhead_s"], min(profile.overhead_s, 0.0)),
-        prompt_overhead_s=max(profile.prompt_overhead_s + by["prompt_overhead_s"], 0.0),
+        overhead_s=overhead_s,
+        prompt_host_s=least_s if least_s > any_s else 0.0,
     )
 
 

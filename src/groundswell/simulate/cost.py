@@ -48,7 +48,7 @@ class Profile:
     """What steps cost for a model on ``tp * pp`` processors, and how far that is known.
 
     ``kernels`` is the processors' part; ``cost`` has the host's with it (``overhead_s`` for any step, and
-    ``prompt_overhead_s`` for those that read prompts), and is what an engine wants. ``error`` and
+    ``prompt_host_s``, which those that read prompts take at least), and is what an engine wants. ``error`` and
     ``held_out_error`` are mean absolute relative errors, on the steps that the figures were fitted to and on others.
     ``most_step_tokens`` and ``most_context_tokens`` (of one request) bound where they are known to hold. ``kv_tokens``
     is what the cache holds where that was seen, not computed. With ``pp`` above 1 a step is a round
@@ -70,7 +70,7 @@ class Profile:
     most_context_tokens: int | None = None
     kv_tokens: int | None = None
     overhead_s: float = OVERHEAD_S
-    prompt_overhead_s: float = 0.0
+    prompt_host_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("tp", "pp", "most_step_tokens", "most_context_tokens", "kv_tokens"):
@@ -89,15 +89,15 @@ class Profile:
             raise UsageError(
                 f"a step must take some time: c0_s and overhead_s are {self.kernels.c0_s} and {self.overhead_s}"
             )
-        if not 0.0 <= self.prompt_overhead_s < math.inf:
-            raise UsageError(f"a profile's prompt_overhead_s must be 0 or more, not {self.prompt_overhead_s}")
+        if not 0.0 <= self.prompt_host_s < math.inf:
+            raise UsageError(f"a profile's prompt_host_s must be 0 or more, not {self.prompt_host_s}")
 
     @property
     def cost(self) -> StepCost:
         """Of a step, with the host's part."""
         kernels = self.kernels
-        prompt_s = kernels.prompt_s + self.prompt_overhead_s
-        return replace(kernels, c0_s=kernels.c0_s + self.overhead_s, prompt_s=prompt_s)
+        least_s = max(kernels.prompt_least_s, self.prompt_host_s)
+        return replace(kernels, c0_s=kernels.c0_s + self.overhead_s, prompt_least_s=least_s)
 
     @property
     def gpus(self) -> int:

@@ -55,15 +55,17 @@ from groundswell.simulate.waiting import enqueue, take_next
 def step_s(settings: Any, tokens: Any, decoding: Any, context: Any, prefill: Any) -> Any:
     """How long a step takes: of so many tokens, so many of them replies', with contexts of so many tokens together,
     and Σ chunk · (what was there + chunk / 2) over the chunks of prompts."""
-    return (
+    took_s = (
         settings.c0_s
         + settings.token_s * tokens
         + settings.hinge_s * max(0.0, tokens - settings.hinge_tokens)
         + settings.decode_s * decoding
         + settings.context_s * context
         + settings.prefill_s * prefill
-        + (settings.prompt_s + settings.mixed_s * context if prefill > 0.0 else 0.0)
     )
+    if prefill > 0.0:
+        return max(took_s + settings.prompt_s + settings.mixed_s * context, settings.prompt_least_s)
+    return took_s
 
 
 @kernel

@@ -23,8 +23,8 @@ class StepCost:
 
     With N tokens in the step, D requests that decode, K tokens of their contexts and P the sum over the prompts' chunks
     of chunk · (what was there + chunk / 2): ``c0 + token·N + hinge·max(0, N - hinge_tokens) + decode·D + context·K +
-    prefill·P``, and ``mixed·K`` more where there are both. A step that reads prompts takes ``prompt`` more: it does not
-    run as one recorded graph.
+    prefill·P``, and ``mixed·K`` more where there are both. A step that reads prompts takes ``prompt`` more, as it does
+    not run as one recorded graph, and ``prompt_least`` at least: the host launches its kernels one by one meanwhile.
     """
 
     c0_s: float
@@ -36,6 +36,7 @@ class StepCost:
     prefill_s: float = 0.0
     mixed_s: float = 0.0
     prompt_s: float = 0.0
+    prompt_least_s: float = 0.0
 
 
 @dataclass(frozen=True)

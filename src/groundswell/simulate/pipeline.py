@@ -47,4 +47,5 @@ def pipelined(whole: StepCost, model: Model, gpu: Gpu, tp: int, pp: int) -> Step
         prefill_s=pace * whole.prefill_s / pp,
         mixed_s=pace * whole.mixed_s / pp,
         prompt_s=pace * whole.prompt_s,
+        prompt_least_s=whole.prompt_least_s,
     )

@@ -29,7 +29,7 @@ KEYS: _Keys = {
     "most_context_tokens": (int, "and the longest context for which they are known to hold"),
     "kv_tokens": (int, "tokens that fit in the cache of keys and values, as the engine says when it starts"),
     "overhead_s": (float, "what the host adds to each step, in seconds,"),
-    "prompt_overhead_s": (float, "and what more to one that reads a prompt"),
+    "prompt_host_s": (float, "and what it takes for one that reads a prompt, while the processors work: no less"),
 }
 KERNELS: _Keys = {
     "c0_s": (float, "any step"),
@@ -40,7 +40,8 @@ KERNELS: _Keys = {
     "context_s": (float, "each token of the contexts of those that decode"),
     "prefill_s": (float, "each token of a prompt and each that it looks back on: chunk * (what was there + chunk / 2)"),
     "mixed_s": (float, "more for each token of context, where the step also reads a prompt"),
-    "prompt_s": (float, "more for a step that reads a prompt"),
+    "prompt_s": (float, "more for a step that reads a prompt,"),
+    "prompt_least_s": (float, "and what such a step takes at least"),
 }
 NEEDED = ("model", "gpu", "engine")
 _TABLE = "kernels"

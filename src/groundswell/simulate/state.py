@@ -129,7 +129,8 @@ POOL = np.dtype(
         ("context_s", "f8"),
         ("prefill_s", "f8"),
         ("mixed_s", "f8"),  # more for each token of context where prompts share the step
-        ("prompt_s", "f8"),  # more for a step that reads prompts
+        ("prompt_s", "f8"),  # more for a step that reads prompts,
+        ("prompt_least_s", "f8"),  # and what that takes at least
         ("caching", "?"),
         ("resuming", "?"),
         ("whole_prompts", "?"),
