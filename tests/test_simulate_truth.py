@@ -31,8 +31,8 @@ def on_the_first_half(card: str, name: str) -> Calibrated:
 def with_the_host_of(calibrated: Profile, card: str, name: str) -> Errors:
     """On all of another card's run, of which nothing is known but its kernels."""
     run = Run(card)
-    host = {"overhead_s": calibrated.overhead_s, "prompt_host_s": calibrated.prompt_host_s}
-    profile = replace(base(card, name), **host)
+    profile = base(card, name)
+    profile = replace(profile, overhead_s=calibrated.overhead_s, prompt_host_s=calibrated.prompt_host_s)
     return compared(run.results(), profile, run.engine(profile))
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +17,7 @@ from groundswell.characterize.engine import characterize
 from groundswell.clients.client import Client, pool_of
 from groundswell.clients.servegen import read_servegen
 from groundswell.compose import compose
+from groundswell.errors import GroundswellError
 from groundswell.fidelity import compare
 from groundswell.fit import FitSetting, fit_pool
 from groundswell.formats import write
@@ -47,6 +51,18 @@ TALK: dict[str, str | float] = {
 
 
 def warm() -> None:
+    """Compile the simulator's kernels in a process of their own, as they take as long as all others, and the others here.
+
+    Both write into the cache on disk, file by file, so that either may come first. Raises GroundswellError where the
+    other process fails.
+    """
+    with subprocess.Popen([sys.executable, "-m", "groundswell.warm"]) as simulator:
+        _use_all_but_the_simulator()
+    if simulator.returncode:
+        raise GroundswellError(f"the simulator's kernels were not compiled: exit code {simulator.returncode}")
+
+
+def _use_all_but_the_simulator() -> None:
     """Read a tiny folder, compose requests of every arrival process in each way there is, and look at them in each."""
     with TemporaryDirectory() as folder:
         _read(Path(folder))
@@ -73,13 +89,12 @@ def warm() -> None:
     ):
         for block in compose(conversing, duration_s=600.0):
             with_blocks(block)
-    _simulate(whole)
 
 
-def _simulate(workload: Workload) -> None:
+def _use_the_simulator() -> None:
     """Serve requests behind the usual routers, with an instance that fails, and as a server does; other
     routers are compiled when they are used."""
-    named = Workload(workload.frame, {BLOCK_SIZE_KEY: 16})
+    named = Workload(everything().frame, {BLOCK_SIZE_KEY: 16})
     pool = Pool(Engine(StepCost(0.01, 1e-5), blocks=1_000), 2)
     for name in ("jsq", "round_robin"):
         simulate(named, Fleet((pool,), ROUTING.build(name), outages=(Outage(5.0, 0, 1.0),)))
@@ -121,3 +136,8 @@ def _read(folder: Path) -> None:
     slot = {"input_tokens": "{10: 0.5, 20: 0.5}", "output_tokens": "{5: 1.0}"}
     (folder / "chunk-0-dataset.json").write_text(json.dumps({"0": slot}), encoding="utf-8")
     read_servegen(folder)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches both processes; the other one tells of it
+    _use_the_simulator()

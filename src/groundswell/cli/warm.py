@@ -10,7 +10,7 @@ def warm() -> None:
 
     Once for an installation is enough.
     """
-    print("compiling the kernels, once; this takes about a minute ...", flush=True)
+    print("compiling the kernels, once; this takes a minute or two ...", flush=True)
     began_s = time.perf_counter()
     from groundswell.warm import warm as compile_all
 

@@ -52,8 +52,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Patience:
-    """When a run is hopeless: more than ``most`` of the requests of a run (a share) wait, or have waited, for longer
-    than ``bound_s``."""
+    """When a run is hopeless: more than ``most`` of the requests of a run that are judged (a share) wait, or have
+    waited, for longer than ``bound_s``."""
 
     bound_s: float
     most: float
@@ -75,8 +75,9 @@ class Patience:
         """Both figures."""
         return self.bound_s, self.most
 
-    def stop(self) -> Callable[[World, float], bool]:
-        """What a simulation asks (:func:`groundswell.simulate.fleet.simulate`); every 32nd time it looks."""
+    def stop(self, begin_s: float, end_s: float) -> Callable[[World, float], bool]:
+        """What a simulation asks (:func:`groundswell.simulate.fleet.simulate`), where what is due from ``begin_s`` to
+        ``end_s`` is judged; every 32nd time it looks."""
         looks = 0
 
         def hopeless(world: World, at_s: float) -> bool:
@@ -87,16 +88,18 @@ class Patience:
             q = world.requests
             first_s = np.where(np.isnan(q["first_s"]) & (q["error"] == 0), at_s, q["first_s"])
             late = (first_s - q["arrival_s"] > self.bound_s) & ~np.isnan(q["ready_s"])
-            return bool(np.count_nonzero(late) > self.most * q.size)
+            judged = (q["arrival_s"] >= begin_s) & (q["arrival_s"] <= end_s)
+            return bool(np.count_nonzero(late & judged) > self.most * np.count_nonzero(judged))
 
         return hopeless
 
 
 def observe(sent: Sent, fleet: Callable[[int], Fleet], seed: int, patience: Patience | None = None) -> Outcome:
     """Simulate what is ``sent``, turns closed, and keep what SLOs ask of."""
+    stop_when = [_never if patience is None else patience.stop(sent.begin_s, sent.end_s) for _ in sent.workloads]
     runs = [
-        simulate(workload, fleet(sent.instances), seed, stop_when=_never if patience is None else patience.stop())
-        for workload in sent.workloads
+        simulate(workload, fleet(sent.instances), seed, stop_when=stop)
+        for workload, stop in zip(sent.workloads, stop_when, strict=True)
     ]
     backlog = backlog_of(runs, sent.begin_s)
     stopped = [run.run["stopped_s"] for run in runs if "stopped_s" in run.run]

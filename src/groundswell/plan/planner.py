@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from groundswell.errors import UsageError
 from groundswell.judge.slo import SLO
@@ -21,10 +22,10 @@ from groundswell.plan.grid import Bounds, grid, over_of
 from groundswell.plan.methods import EVERY, METHODS, Drawn
 from groundswell.plan.outcome import Patience
 from groundswell.plan.price import Price, hardware
-from groundswell.plan.reach import check_enough, check_told, missed, unreachable
+from groundswell.plan.reach import check_enough, check_told, enough, missed, unreachable
 from groundswell.plan.trials import Setting, Trials
-from groundswell.plan.verify import verify, windows_of
-from groundswell.plan.windows import Part, Whole
+from groundswell.plan.verify import FEWEST, verify, windows_of
+from groundswell.plan.windows import ALL, Part, Whole
 from groundswell.routing import ROUTING, Router
 from groundswell.simulate.parts import Engine
 from groundswell.simulate.world import Asked
@@ -47,7 +48,8 @@ class Options:
     methods: tuple[str, ...] = EVERY
     most_instances: int = MOST_INSTANCES
     window_s: float | None = None
-    """How long windows are; None: ten minutes, and no windows for a workload of at most two hours."""
+    """How long windows are; None: ten minutes, or longer where the busiest has too few requests for the SLO, and no
+    windows for a workload of at most two hours."""
     grid: Bounds | None = None
     clients: int = CLIENTS
     gpus: int = 1
@@ -78,24 +80,27 @@ def plan(
 ) -> Plan:
     """How many instances of ``engine`` behind ``router`` keep ``slo`` for ``workload``, by each of the methods.
 
-    ``drawn`` makes the workload's traffic anew at another rate, where it came from a source of clients. ``tell`` is
+    ``drawn`` makes the workload's traffic anew at another rate, where it came from a source of clients; times are then
+    as there, and else count from the first request on. ``tell`` is
     told of how many requests each simulation was. The same arguments give the same plan. Raises UsageError for an SLO
     that no fleet keeps, with what would have to change, and for a workload that is too short for a percentile.
     """
     asked = SLO.parse(slo) if isinstance(slo, str) else slo
     slos = [asked, *(options.grid.slos() if options.grid is not None else ())]
     check_told(slos)
-    whole = _whole(workload, engine)
-    parts, rule = whole.parts(options.window_s)
+    whole = _whole(workload if drawn is not None else _from_its_first(workload), engine)
+    parts, rule = whole.parts(options.window_s, max(enough(asked), FEWEST))
+    in_windows = parts[0].why != ALL
     parts, notes = _within_reach(asked, parts, engine)
-    check_enough(asked, max(int(part.judged.sum()) for part in parts), "the workload is too short")
+    what, longer = ("windows are", "longer windows") if in_windows else ("the workload is", "a longer workload")
+    check_enough(asked, max(int(part.judged.sum()) for part in parts), f"{what} too short", longer)
     routing = ROUTING.build(router) if isinstance(router, str) else router
     setting = Setting(engine, routing, seed, options.most_instances, Patience.of(slos), drawn, len(slos) > 1, tell)
     trials = {name: Trials.of(name, setting, parts) for name in options.methods}
     first = _first(parts)
     answers = _each(trials, asked, first)
     verified: Verified | None = None
-    if len(parts) > 1 or options.window_s is not None or parts[0].why != "all of it":
+    if in_windows:
         answers, verified = _verified(whole, trials, asked, answers, parts[0].end_s - parts[0].begin_s)
     answers = _compared(answers)
     best = answers[_counting(answers)]
@@ -126,6 +131,14 @@ def plan(
     if options.grid is not None:
         made = replace(made, grid=grid(options.grid, trials, best.instances or first))
     return made
+
+
+def _from_its_first(workload: Workload) -> Workload:
+    """Time counted from the first request on: nothing is known of a rate before that."""
+    if not len(workload) or float(workload.arrival_s[0]) == 0.0:
+        return workload
+    at_s = pl.Series("arrival_s", workload.arrival_s - workload.arrival_s[0])
+    return Workload(workload.frame.with_columns(at_s), workload.metadata)
 
 
 def _whole(workload: Workload, engine: Engine) -> Whole:

@@ -34,19 +34,30 @@ def check_told(slos: Sequence[SLO]) -> None:
                 raise UsageError(f"{clause}: a simulated run has no {clause.metric}; bound any of {known} (tbt is itl)")
 
 
-def check_enough(slo: SLO, requests: int, what: str) -> None:
-    """Raises UsageError where so few requests can never meet a percentile of ``slo`` for sure."""
+def enough(slo: SLO) -> int:
+    """How many requests it takes to bound each percentile of ``slo``."""
+    places = map(_far, slo.clauses)
+    return max((needed(place) for place in places if place is not None), default=0)
+
+
+def check_enough(slo: SLO, requests: int, what: str, longer: str) -> None:
+    """Raises UsageError where so few requests can never meet a percentile of ``slo`` for sure: ``what`` is too short,
+    and should be ``longer``."""
     for clause in slo.clauses:
-        place = clause.quantile
-        if place is None or not 0.0 < place < 1.0 or clause.metric == "itl":
-            continue
-        if requests < needed(place):
-            enough = [f"p{p:g}" for p in (99, 95, 90, 50) if requests >= needed(p / 100) and p / 100 < place]
-            lower = f", or a lower percentile ({enough[0]} takes {needed(float(enough[0][1:]) / 100):,})"
+        place = _far(clause)
+        if place is not None and requests < needed(place):
+            others = [p for p in (99, 95, 90, 50) if requests >= needed(p / 100) and p / 100 < place]
+            lower = "".join(f", or a lower percentile (p{p} takes {needed(p / 100):,})" for p in others[:1])
             raise UsageError(
                 f"{what}: {requests:,} requests are judged, and {clause.metric}:{clause.statistic} takes "
-                f"{needed(place):,} or more; plan for a longer workload{lower if enough else ''}"
+                f"{needed(place):,} or more; plan for {longer}{lower}"
             )
+
+
+def _far(clause: Clause) -> float | None:
+    """The quantile of requests' values that a clause bounds; None where it bounds something else."""
+    place = clause.quantile
+    return None if place is None or not 0.0 < place < 1.0 or clause.metric == "itl" else place
 
 
 def unreachable(slo: SLO, alone: Alone, judged: NDArray[np.bool_], engine: Engine) -> str:

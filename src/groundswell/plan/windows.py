@@ -18,6 +18,8 @@ from groundswell.units import show_duration
 
 Floats = NDArray[np.float64]
 
+ALL = "all of it"
+"""Why a part is planned for that is no window."""
 WHOLE_S = 7200.0
 """A workload of at most this length is planned for as a whole."""
 WINDOW_S = 600.0
@@ -101,20 +103,30 @@ class Whole:
             f"{show_duration(self.span_s)}: fleets are still filling while they are judged, and may need more later"
         )
 
-    def parts(self, window_s: float | None = None) -> tuple[list[Part], str]:
+    def parts(self, window_s: float | None = None, least: int = 0) -> tuple[list[Part], str]:
         """What is planned for, and the rule in words. ``window_s`` is how long windows are; if it is None, a workload
-        that is short enough is taken as a whole."""
-        if window_s is None and self.span_s <= WHOLE_S:
-            edge_s = min(self.lead_s, _SHARE * self.span_s)
-            part = self._part(self.workload, 0.0, (edge_s, self.span_s - edge_s), "all of it", self.alone)
-            said = show_duration(edge_s)
-            return [part], f"all of it is planned for; requests of its first and last {said} are served, but not judged"
-        width_s = WINDOW_S if window_s is None else window_s
-        if not 1.0 <= width_s <= self.span_s:
-            raise UsageError(
-                f"a window of {show_duration(width_s)}: must be at least 1s, and no longer than the workload, which "
-                f"lasts {show_duration(self.span_s)}"
-            )
+        that is short enough is taken as a whole, and windows of others are as many times longer than ten minutes as it
+        takes for ``least`` requests in one of them."""
+        if window_s is not None:
+            if not 1.0 <= window_s <= self.span_s:
+                raise UsageError(
+                    f"a window of {show_duration(window_s)}: must be at least 1s, and no longer than the workload, "
+                    f"which lasts {show_duration(self.span_s)}"
+                )
+            return self._windows(window_s)
+        width_s = WINDOW_S
+        while self.span_s > WHOLE_S and 2.0 * width_s <= self.span_s:
+            chosen, rule = self._windows(width_s)
+            if max(int(part.judged.sum()) for part in chosen) >= least:
+                return chosen, rule
+            width_s *= 2.0
+        edge_s = min(self.lead_s, _SHARE * self.span_s)
+        part = self._part(self.workload, 0.0, (edge_s, self.span_s - edge_s), ALL, self.alone)
+        said = show_duration(edge_s)
+        return [part], f"all of it is planned for; requests of its first and last {said} are served, but not judged"
+
+    def _windows(self, width_s: float) -> tuple[list[Part], str]:
+        """The windows of a length that ask for most, and the rule."""
         chosen = [self.cut(at_s, at_s + width_s, why) for at_s, why in self._worst(width_s)]
         rule = (
             f"planned for windows of {show_duration(width_s)}, and the SLO is asked of each of them: the {EACH} with "

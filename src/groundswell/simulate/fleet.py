@@ -39,6 +39,7 @@ def simulate(
     world = world_of(asked, fleet, seed, stretch_s)
     drive = Drive(world, fleet, fleet.router.state(served_of(asked, fleet, seed)), progress, stop_when)
     drive.run()
+    instance_s = float(world.at["up_s"].sum())
     run: dict[str, Any] = {
         "simulated": True,
         "instances": fleet.instances,
@@ -46,9 +47,9 @@ def simulate(
         "turns": turns,
         "span_s": float(asked.arrival_s[-1]),
         "end_s": float(np.nanmax(world.requests["done_s"], initial=0.0)),
-        "instance_s": float(world.at["up_s"].sum()),
+        "instance_s": instance_s,
         "stages": [stage.name for stage in fleet.stages],
-        "busy_share": float(world.at["busy_s"].sum() / max(world.at["clock_s"].max(), 1e-9) / fleet.instances),
+        "busy_share": float(world.at["busy_s"].sum() / max(instance_s, 1e-9)),
     }
     if drive.stopped_s is not None:
         run["stopped_s"] = drive.stopped_s
