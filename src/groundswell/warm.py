@@ -51,9 +51,10 @@ TALK: dict[str, str | float] = {
 
 
 def warm() -> None:
-    """Compile the simulator's kernels in a process of their own, as they take as long as all others, and the others here.
+    """Compile the simulator's kernels in a process of their own, as they take as long as all others, which are compiled
+    here.
 
-    Both write into the cache on disk, file by file, so that either may come first. Raises GroundswellError where the
+    Both write whole files into the cache on disk, so that either may come first. Raises GroundswellError where the
     other process fails.
     """
     with subprocess.Popen([sys.executable, "-m", "groundswell.warm"]) as simulator:
