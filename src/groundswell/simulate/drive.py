@@ -43,7 +43,7 @@ class Drive:
         self._made = 0
         self._down = np.zeros(fleet.instances, np.int64)  # by how many failures that are not over
         self._starting: dict[int, float] = {}  # until when
-        self._stopping: dict[int, float] = {}  # since when
+        self._stopping: set[int] = set()
         self._arrived = 0
         span_s = max(float(world.requests["arrival_s"].max()), 1e-3)
         self._at(span_s / _POINTS, self._look(span_s / _POINTS))
@@ -60,7 +60,6 @@ class Drive:
             act(at_s)
         self._moments.clear()  # what is to be done refers to the drive: the world would wait for the garbage collector
         end_s = float(np.nanmax(self.world.requests["done_s"], initial=0.0))
-        self._stop_idle()
         for i in range(self.fleet.instances):
             self._count(i, max(end_s, float(self.world.at["changed_s"][i])), self.world.at["running"][i])
 
@@ -113,10 +112,10 @@ class Drive:
         def scale(at_s: float) -> None:
             if self._over():
                 return
-            self._stop_idle()
             wanted = int(np.clip(wanted_of(self._seen(at_s, scaling)), scaling.least, self.fleet.instances))
             self._change(wanted, at_s, scaling.startup_s)
-            self._stop_idle()
+            for i in [i for i in self._stopping if not self.world.load["requests"][i]]:
+                self._stop(i, at_s)
             self._at(at_s + scaling.scaler.every_s, scale)
 
         return scale
@@ -146,7 +145,7 @@ class Drive:
         running = np.flatnonzero(self.world.at["running"])
         serving = [int(i) for i in running if i not in self._stopping]
         for i in sorted(self._stopping)[: max(wanted - len(serving), 0)]:  # what has not stopped yet goes on
-            del self._stopping[i]
+            self._stopping.discard(i)
             self._take(i, i not in self._starting)
             serving.append(i)
         idle = [i for i in range(self.fleet.instances) if not self.world.at["running"][i]]
@@ -155,7 +154,7 @@ class Drive:
         up = self.world.load["up"].tolist()  # those that take no requests yet are missed least
         for i in sorted(serving, key=lambda i: (up[i], -i))[: max(len(serving) - wanted, 0)]:
             self._take(i, False)
-            self._stopping[i] = at_s
+            self._stopping.add(i)
 
     def _start(self, i: int, at_s: float, startup_s: float) -> None:
         self.world.at["running"][i], self.world.at["changed_s"][i] = True, at_s
@@ -168,12 +167,11 @@ class Drive:
 
         self._at(at_s + startup_s, up)
 
-    def _stop_idle(self) -> None:
-        """Those that are not wanted and have nothing more stopped when they had ended it."""
-        for i in [i for i in self._stopping if not self.world.load["requests"][i]]:
-            self._starting.pop(i, None)
-            self._count(i, max(self._stopping.pop(i), float(self.world.at["clock_s"][i])), True)
-            self.world.at["running"][i] = False
+    def _stop(self, i: int, at_s: float) -> None:
+        self._stopping.discard(i)
+        self._starting.pop(i, None)
+        self._count(i, at_s, True)
+        self.world.at["running"][i] = False
 
     def _count(self, i: int, at_s: float, running: bool) -> None:
         """Instance ``i`` was paid for until ``at_s``."""
