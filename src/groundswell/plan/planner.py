@@ -80,15 +80,16 @@ def plan(
 ) -> Plan:
     """How many instances of ``engine`` behind ``router`` keep ``slo`` for ``workload``, by each of the methods.
 
-    ``drawn`` makes the workload's traffic anew at another rate, where it came from a source of clients; times are then
-    as there, and else count from the first request on. ``tell`` is
-    told of how many requests each simulation was. The same arguments give the same plan. Raises UsageError for an SLO
-    that no fleet keeps, with what would have to change, and for a workload that is too short for a percentile.
+    Time counts from the first request on, unless it is that of a source or of a day: ``drawn`` makes the workload's
+    traffic anew at another rate, where it came from a source of clients, and an autoscaler can know the hour. ``tell``
+    is told of how many requests each simulation was. The same arguments give the same plan. Raises UsageError for an
+    SLO that no fleet keeps, with what would have to change, and for a workload that is too short for a percentile.
     """
     asked = SLO.parse(slo) if isinstance(slo, str) else slo
     slos = [asked, *(options.grid.slos() if options.grid is not None else ())]
     check_told(slos)
-    whole = _whole(workload if drawn is not None else _from_its_first(workload), engine)
+    timed = drawn is not None or options.autoscaling is not None
+    whole = _whole(workload if timed else _from_its_first(workload), engine)
     parts, rule = whole.parts(options.window_s, max(enough(asked), FEWEST))
     in_windows = parts[0].why != ALL
     parts, notes = _within_reach(asked, parts, engine)

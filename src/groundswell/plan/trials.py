@@ -69,9 +69,9 @@ class Trials:
 
     def at(self, instances: int, slo: SLO) -> Trial:
         """What becomes of ``slo`` on so many instances, in the window where it is worst."""
-        busy = max(part.busy for part in self.parts)
-        if instances < busy:
-            why = f"overloaded: what comes keeps {busy:.3g} instances busy at least, all the time"
+        over = [part.busy for part in self.parts if instances < part.least(_waits_s(slo))]
+        if over:
+            why = f"overloaded: what comes keeps {max(over):.3g} instances busy at least, all the time"
             return Trial(instances, "fails", False, (), why)
         worst: Trial | None = None
         for place in list(self._first):
@@ -113,6 +113,11 @@ class Trials:
         outcome = observe(sent, setting.fleet, setting.seed, setting.patience)
         setting.tell(sum(map(len, sent.workloads)))
         return outcome
+
+
+def _waits_s(slo: SLO) -> float:
+    """For how long requests may be held up, at most."""
+    return max((clause.bound_s for clause in slo.clauses if clause.metric in ("ttft", "e2e")), default=0.0)
 
 
 def _rank(given: Trial) -> tuple[int, int, float]:

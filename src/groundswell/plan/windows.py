@@ -61,6 +61,12 @@ class Part:
         at_s = self.workload.arrival_s
         return (at_s >= self.begin_s) & (at_s <= self.end_s)
 
+    def least(self, waits_s: float) -> float:
+        """So many instances there must be, or what is judged is held up for more than ``waits_s``: a window may be
+        worked off so much later. All of a workload that takes more than there are is an overload, however it ends."""
+        width_s = self.end_s - self.begin_s
+        return self.busy if self.why == ALL else self.busy * width_s / (width_s + waits_s)
+
     @property
     def window(self) -> Window:
         """As the plan tells of it."""
