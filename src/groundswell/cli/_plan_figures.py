@@ -77,7 +77,10 @@ def _autoscaled(given: Sequence[Autoscaled]) -> Table:
     """Everything that was tried, by scaler."""
     fixed = given[0].tried[0]
     rows = [
-        [*autoscaled_row(fleet_name(each, one), one, fixed), "the fewest that keep it" if one is each.best else ""]
+        [
+            *autoscaled_row(fleet_name(each, one), one, fixed),
+            "the fewest that do as well as fixed" if one is each.best else "",
+        ]
         for each in given
         for one in each.tried
     ]

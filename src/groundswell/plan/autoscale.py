@@ -30,6 +30,8 @@ MOST = 2
 """So many times the answer's instances run at most: what piles up while they start is worked off by more."""
 _PER_DOUBLING = 4
 """How much an instance is meant to have is tried in so many steps from a figure to twice it."""
+BEYOND = (1, 2)
+"""So many doublings beyond the best are tried, to tell what less would do."""
 _DOUBLINGS = 8
 """So far from what is stated it is looked for."""
 _ALL = 0.98
@@ -65,7 +67,8 @@ def autoscaled(
 ) -> tuple[Autoscaled, ...]:
     """What the fixed fleet of the ``answer`` attains in ``windows`` of ``whole``, and each scaler that begins with as
     many instances: from what it is stated to give an instance, more and less is tried until the least instance-hours
-    are known that keep ``slo`` in every window. Raises DataError for a history that is no day."""
+    are known that keep ``slo`` in as many windows as the fixed fleet, and some that take less. Raises DataError for a
+    history that is no day."""
     instances, scalers = answer.instances or 1, asked.each(answer.per_instance_s)
     served = _Served(setting, whole, slo, windows)
     fixed = served.attained(setting.fleet(instances))
@@ -77,8 +80,8 @@ def autoscaled(
             fleet = Fleet((Pool(setting.engine, most),), setting.router, scaling=scaling)
             return served.attained(fleet, load)
 
-        tried = _tried(attempt, scaler.load, fixed.instance_hours * MOST)
-        keeping = [each for each in tried if each.keeps]
+        tried = _tried(attempt, scaler.load, fixed.kept, fixed.instance_hours * MOST)
+        keeping = [each for each in tried if each.kept >= fixed.kept]
         best = min(keeping, key=lambda each: each.instance_hours) if keeping else None
         return Autoscaled(_name(scaler), scaler.unit, best, tried)
 
@@ -126,15 +129,16 @@ class _Served:
         return float(keeps_all(self.slo, bounded_of(run), run.failed)[judged].mean())
 
 
-def _tried(attempt: Callable[[float], Attained], load: float, most_hours: float) -> tuple[Attained, ...]:
+def _tried(attempt: Callable[[float], Attained], load: float, enough: int, most_hours: float) -> tuple[Attained, ...]:
     """Attempts with steps of ``load`` until two that lie side by side are known of which the one with more on an
-    instance does not keep the SLO and the other does; by instance-hours, the most first."""
+    instance keeps the SLO in fewer than ``enough`` windows and the other does not, and with twice and four times as
+    much as that; by instance-hours, the most first."""
     found: dict[int, Attained] = {}
 
     def keeps(step: int) -> bool:
         if step not in found:
             found[step] = attempt(load * 2.0 ** (step / _PER_DOUBLING))
-        return found[step].keeps
+        return found[step].kept >= enough
 
     furthest = _DOUBLINGS * _PER_DOUBLING
     good = bad = 0
@@ -151,6 +155,8 @@ def _tried(attempt: Callable[[float], Attained], load: float, most_hours: float)
     while bad - good > 1:
         middle = (good + bad) // 2
         good, bad = (middle, bad) if keeps(middle) else (good, middle)
+    for further in BEYOND:
+        keeps(good + further * _PER_DOUBLING)
     return _in_order(found)
 
 

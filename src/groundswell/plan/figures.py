@@ -179,16 +179,11 @@ class Attained:
     """Windows whose figures are within the bounds."""
     worst: tuple[ClauseWorst, ...]
 
-    @property
-    def keeps(self) -> bool:
-        """Whether every window does."""
-        return self.kept == self.windows
-
 
 @dataclass(frozen=True)
 class Autoscaled:
     """An autoscaler, what was tried of it, by what an instance was meant to have, and of that the fewest instance-hours
-    that keep the SLO in every window; None where nothing does."""
+    that keep the SLO in as many windows as the fixed fleet; None where nothing does."""
 
     scaler: str
     unit: str

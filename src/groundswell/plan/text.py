@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from groundswell.plan.autoscale import BEYOND
 from groundswell.plan.figures import Answer, Attained, Autoscaled, Grid, Plan, Trial, Verified
 from groundswell.plan.smallest import FURTHER
 from groundswell.units import show_count, show_duration
@@ -209,7 +210,7 @@ AUTOSCALED = (
 
 
 def _autoscaled(plan: Plan) -> Iterator[str]:
-    """The fixed fleet; of each scaler the fewest instance-hours that keep the SLO, and what would take less."""
+    """The fixed fleet; of each scaler the fewest instance-hours that do as well, and what some do that take less."""
     if not plan.autoscaled:
         return
     (fixed,), *_ = (given.tried for given in plan.autoscaled)
@@ -218,16 +219,19 @@ def _autoscaled(plan: Plan) -> Iterator[str]:
         shown = list(_around_best(given))
         rows += [autoscaled_row(fleet_name(given, one), one, fixed) for one in shown]
         if given.best is None:
-            yield f"No setting of {given.scaler} keeps the SLO in every window; {len(given.tried):,} were tried."
+            yield f"No setting of {given.scaler} does as well as the fixed fleet; {len(given.tried):,} were tried."
     yield table(AUTOSCALED, rows, (0, 6))
 
 
 def _around_best(given: Autoscaled) -> Sequence[Attained]:
-    """The best and the next with more on an instance; where none keeps the SLO, what keeps it in most windows."""
+    """The best, and those with a step, twice and four times as much on an instance; where none does as well as the
+    fixed fleet, what keeps the SLO in most windows."""
     if given.best is None:
         return [max(given.tried, key=lambda one: (one.kept, -one.instance_hours))]
     place = given.tried.index(given.best)
-    return given.tried[place : place + 2]
+    further = [given.best.load * 2.0**by * (1.0 - 1e-9) for by in BEYOND]
+    shown = [next((one for one in given.tried if one.load >= load), given.best) for load in further]
+    return list(dict.fromkeys([*given.tried[place : place + 2], *shown]))
 
 
 def describe_grid(grid: Grid) -> str:
