@@ -56,6 +56,7 @@ def test_a_short_window_may_be_worked_off_after_its_end() -> None:
     windows = plan(workload, LARGE, slo, options=Options(methods=("direct",), clients=0, window_s=10.0))
     busiest = max(part.busy for part in whole(workload).parts(10.0)[0])
     assert windows.instances == plan(workload, LARGE, slo, options=DIRECT).instances
+    assert windows.instances is not None
     assert windows.instances < busiest
 
 
