@@ -1,4 +1,4 @@
-"""Small tokenizers of every kind, trained on the standard library's sources in a second or two each."""
+"""Small tokenizers of every kind, trained on some of the standard library's sources in a second each at most."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-TEXT_BYTES = 2_000_000
+TEXT_BYTES = 300_000
 UNKNOWN = "<unk>"
 SPECIAL = [UNKNOWN, "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
 LLAMA_3 = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -40,7 +40,7 @@ def sources() -> list[str]:
 
 
 @cache
-def tokenizer(kind: str, size: int = 4000) -> Tokenizer:
+def tokenizer(kind: str, size: int = 6000) -> Tokenizer:
     """One of ``KINDS``, with about ``size`` tokens."""
     letters = pre_tokenizers.ByteLevel.alphabet()
     bpe = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, show_progress=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import count, islice
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ RUNS = 12
 WITHIN_S = (10, 50, 100, 300, 450)
 CACHES = (100, 300, 1000, 3000, 10_000)
 
-Requests = list[tuple[float, list[object]]]
+Requests = list[tuple[float, list[int]]]
 
 
 def values(numbers: tuple[float, ...], weights: tuple[float, ...] | None = None) -> str:
@@ -59,43 +60,45 @@ def ours(seed: int) -> Requests:
 
 
 def slow(seed: int) -> Requests:
-    """The same law, token by token: a block is known by all tokens up to its end."""
+    """The same law, token by token: each token has a number of its own, and a block is known by all up to its end."""
     rng = np.random.default_rng([seed, 99])
+    numbers = count()
+    templates = {tokens: list(islice(numbers, tokens)) for tokens in SHARED}
     mean_turns = float(np.dot(TURNS, TURN_SHARE))
-    before_s = 4000.0
+    before_s = (max(TURNS) - 1) * (0.5 + 0.02 * max(OUTPUT) + max(THINK_S))  # no conversation lasts longer
     starts = rng.uniform(-before_s, SPAN_S, rng.poisson((SPAN_S + before_s) * RATE / mean_turns))
     out: Requests = []
-    for name, start_s in enumerate(starts):
+    for start_s in starts:
         t = float(start_s)
         shared = int(rng.choice(SHARED, p=POPULARITY))
-        prompt: list[object] = []
+        prompt: list[int] = []
         for turn in range(int(rng.choice(TURNS, p=TURN_SHARE))):
             if turn == 0:
                 tokens = max(int(rng.choice(INPUT)), shared + (shared > 0))
-                prompt = [(shared, k) for k in range(shared)] + [(name, 0, k) for k in range(tokens - shared)]
+                prompt = templates[shared] + list(islice(numbers, tokens - shared))
             else:
                 reply = int(rng.choice(OUTPUT))
                 t += 0.5 + 0.02 * reply + float(rng.choice(THINK_S))
-                said = prompt + [(name, "reply", turn, k) for k in range(reply)]
+                said = prompt + list(islice(numbers, reply))
                 kept = said[: int(len(said) * rng.choice(KEPT, p=KEPT_SHARE))]
-                prompt = kept + [(name, turn, k) for k in range(int(rng.choice(NEW)))]
+                prompt = kept + list(islice(numbers, int(rng.choice(NEW))))
             if 0 <= t < SPAN_S:
                 out.append((t, list(blocks(prompt))))
     return sorted(out, key=lambda request: request[0])
 
 
-def blocks(prompt: list[object]) -> Iterator[int]:
+def blocks(prompt: list[int]) -> Iterator[int]:
     known = 0
     for k in range(0, len(prompt), SIZE):
-        known = hash((known, tuple(prompt[k : k + SIZE])))
+        known = hash((known, *prompt[k : k + SIZE]))
         yield known
 
 
 def measured(requests: Requests) -> dict[str, float]:
     """The share of blocks that a cache of each size hits, and how soon blocks are sent again."""
-    caches: dict[int, OrderedDict[object, None]] = {most: OrderedDict() for most in CACHES}
+    caches: dict[int, OrderedDict[int, None]] = {most: OrderedDict() for most in CACHES}
     hits = dict.fromkeys(CACHES, 0)
-    last_s: dict[object, float] = {}
+    last_s: dict[int, float] = {}
     again_s = []
     references = 0
     for t, ids in requests:
