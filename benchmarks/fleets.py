@@ -1,4 +1,4 @@
-"""What schedulers, pools, routers and autoscalers make of the same traffic, as Markdown tables.
+"""What schedulers, pools and routers make of the same traffic, as Markdown tables.
 
     python benchmarks/fleets.py [--only policies]
 
@@ -16,15 +16,11 @@ import polars as pl
 from common import table
 from groundswell.clients.client import Client, pool_of
 from groundswell.compose import compose
-from groundswell.population import Population
 from groundswell.results import Results
 from groundswell.routing import ROUTING
-from groundswell.scaling import Scaler
-from groundswell.scaling.forecast import Forecast
-from groundswell.scaling.reactive import Reactive
 from groundswell.simulate.cost import engine_of
 from groundswell.simulate.fleet import simulate
-from groundswell.simulate.parts import Engine, Fleet, Pool, Scaling
+from groundswell.simulate.parts import Engine, Fleet, Pool
 from groundswell.table import BLOCK_SIZE_KEY, Workload
 
 MODEL = ("qwen2.5-14b", "a100", 2)
@@ -144,42 +140,7 @@ def routers() -> None:
         table(("router", "prompt tokens from memory", "TTFT p50, s", "p99, s", "e2e mean, s"), rows)
 
 
-def scalers() -> None:
-    """A day of traffic with a rhythm: what is in flight, against what the hour is expected to bring."""
-    population = Population.load("chat-small")
-    pool = population.sample(300, seed=3, span_s=2 * 86_400.0)
-    days = [
-        Workload(
-            pl.concat([b.frame for b in compose(pool, rate=40.0, start_s=day * 86_400.0, duration_s=86_400.0, seed=4)])
-        )
-        for day in (0, 1)
-    ]
-    yesterday, today = days
-    rate = len(today) / 86_400.0
-    print(f"{len(today):,} requests in a day, {rate:.1f} a second on average; an instance starts in five minutes\n")
-    per_instance = 20.0
-    most = int(np.ceil(np.bincount((today.arrival_s / 300).astype(int)).max() / 300 / per_instance * 1.5))
-    tried: list[tuple[str, Scaler | None]] = [
-        (f"none, {most} all day", None),
-        ("reactive, 20 in flight", Reactive(target=20.0)),
-        ("reactive, 40 in flight", Reactive(target=40.0)),
-        ("forecast from the day before", Forecast.learned(yesterday, per_instance)),
-        (
-            "forecast, reactive below it",
-            Forecast.learned(yesterday, per_instance, floor=Reactive(target=40.0)),
-        ),
-    ]
-    rows = []
-    for name, scaler in tried:
-        first = max(int(np.ceil(rate / per_instance)), 2)
-        scaling = None if scaler is None else Scaling(scaler, first=first, least=1, startup_s=300.0)
-        results = simulate(today, Fleet((Pool(engine_of(*MODEL), most),), scaling=scaling))
-        within = float(np.mean(results.floats("first_token_s") - results.floats("due_s") < 2.0))
-        rows.append((name, results.run["instance_s"] / 3600.0, f"{within:.3%}", late(results, "first_token_s", 0.99)))
-    table(("autoscaler", "instance-hours", "TTFT < 2 s", "TTFT p99, s"), rows)
-
-
-PARTS = {"policies": policies, "pools": pools, "routers": routers, "scalers": scalers}
+PARTS = {"policies": policies, "pools": pools, "routers": routers}
 
 
 def main() -> None:

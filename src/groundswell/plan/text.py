@@ -61,7 +61,7 @@ def seconds(value: float) -> str:
         return "–"
     if math.isinf(value):
         return "∞"
-    return f"{value:.3g} s" if value >= 1 else f"{value * 1e3:.3g} ms"
+    return f"{value:,.0f} s" if value >= 1e3 else f"{value:.3g} s" if value >= 1 else f"{value * 1e3:.3g} ms"
 
 
 def percent(share: float) -> str:
