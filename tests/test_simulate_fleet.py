@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from groundswell.routing import ROUTING
 from groundswell.scaling import Seen
+from groundswell.simulate.fleet import simulate
 from groundswell.simulate.parts import Engine, Fleet, Outage, Pool, Scaling, Stage, StepCost, Transfer
 from groundswell.simulate.serving import serve
 from groundswell.simulate.state import LOST, TOO_LONG, World
@@ -296,3 +297,14 @@ def test_a_fleet_that_grows_and_shrinks_loses_nobody(case: Case, seed: int, firs
     world = served(workload, fleet, open_or_closed(case), case.priority(), Looks())
     check_end(world)
     assert (world.at["up_s"] <= world.requests["done_s"].max() + span_s + 0.2).all()
+
+
+@pytest.mark.parametrize(("priorities", "order"), [({}, "bbbaac"), ({"c": -1, "b": 5}, "bcaabb")])
+def test_clients_are_admitted_by_their_priority(priorities: dict[str, int], order: str) -> None:
+    """One request runs at a time, and all come at nearly one time: the first runs before the others are there."""
+    code = np.array([1, 1, 1, 0, 0, 2], np.uint32)
+    ones = np.ones(6, np.int32)
+    workload = Workload.from_columns(np.linspace(0.0, 5e-4, 6), code, ("a", "b", "c"), ones, ones)
+    engine = Engine(EVEN, 100, most_running=1, policy="priority")
+    frame = simulate(workload, Fleet((Pool(engine, 1),), priorities=priorities)).frame.sort("done_s")
+    assert "".join(frame["client"].cast(str).to_list()) == order

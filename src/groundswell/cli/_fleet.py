@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,6 +62,10 @@ Startup = Annotated[
 ]
 First = Annotated[int | None, take.option("How many run at first. If not given: 1.", "N", "--first-instances", min=1)]
 Least = Annotated[int | None, take.option("How many at least. If not given: 1.", "N", "--least-instances", min=1)]
+Priorities = Annotated[
+    list[str] | None,
+    take.option("With --policy priority: a client, and its priority, the lowest first; may be repeated.", "CLIENT=N"),
+]
 Stages = Annotated[
     list[str] | None,
     take.option(
@@ -94,6 +99,7 @@ class FleetOptions:
     first: First = None
     least: Least = None
     stage: Stages = None
+    priority: Priorities = None
 
     def stated(self, engines: Engines) -> Stated:
         """The fleet that these and the engine's options mean. Raises UsageError for what cannot be meant."""
@@ -145,6 +151,8 @@ class FleetOptions:
             changes["scaling"] = ScalingSpec(self.scaler, **scaling)
         elif scaling:
             raise UsageError("--startup, --first-instances and --least-instances are for a --scaler")
+        if self.priority:
+            changes["priority"] = dict(map(_priority, self.priority))
         if self.stage:
             changes["stage"] = tuple(map(_stage, self.stage))
         return msgspec.structs.replace(spec, **changes)
@@ -161,6 +169,13 @@ def _outage(text: str) -> Any:
     if len(pieces) != 3 or not pieces[1].isdecimal():
         raise UsageError(f"--outage {text}: say AT,INSTANCE,FOR, such as 5m,0,60s")
     return OutageSpec(pieces[0], int(pieces[1]), pieces[2])
+
+
+def _priority(text: str) -> tuple[str, int]:
+    client, _, number = text.rpartition("=")
+    if not client or not re.fullmatch(r"-?\d{1,9}", number):
+        raise UsageError(f"--priority {text}: say CLIENT=N with a whole number, such as {client or 'batch'}=1")
+    return client, int(number)
 
 
 def _stage(text: str) -> Any:

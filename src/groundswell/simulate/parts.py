@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -184,7 +184,8 @@ class Fleet:
     """Pools of engines behind a router.
 
     Routers see what is in flight as it was at most ``view_s`` ago. Requests whose instance fails are sent anew after
-    ``retry_s``, at most ``most_tries`` times in all.
+    ``retry_s``, at most ``most_tries`` times in all. Engines whose policy is "priority" first admit requests of clients
+    with a lower one of ``priorities``; who is not named has 0.
     """
 
     pools: tuple[Pool, ...]
@@ -196,8 +197,11 @@ class Fleet:
     scaling: Scaling | None = None
     most_tries: int = 3
     retry_s: float = 0.0
+    priorities: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.priorities and all(pool.engine.policy != "priority" for pool in self.pools):
+            raise UsageError("clients have priorities, and no engine heeds them: its policy would be priority")
         roles = [pool.role for pool in self.pools]
         if roles != sorted(roles, key=("prefill", "all", "decode").index):
             raise UsageError("pools that only decode come behind those that read prompts")

@@ -155,6 +155,8 @@ class FleetSpec(Struct, frozen=True, forbid_unknown_fields=True):
     scaling: ScalingSpec | None = None
     most_tries: Count = 3
     retry: Time = 0.0
+    priority: dict[str, Annotated[int, Meta(ge=-(2**31), lt=2**31)]] = {}
+    """Of clients."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ class Stated:
             None if spec.scaling is None else spec.scaling.scaling(),
             spec.most_tries,
             seconds(spec.retry),
+            spec.priority,
         )
         if spec.transfer is not None and all(pool.role == "all" for pool in fleet.pools):
             raise UsageError("a transfer is between pools that read prompts and such that decode; there are none")
@@ -244,6 +247,7 @@ def _about(spec: FleetSpec, fleet: Fleet, profiles: Sequence[Profile]) -> dict[s
         "model": " + ".join(dict.fromkeys(one.model for one in profiles)),
         "fleet": " + ".join(_hardware(fleet, profiles)),
         "router": spec.router,
+        **({"priority": spec.priority} if spec.priority else {}),
         "cost": "; ".join(cost),
         "pools": pools,
     }

@@ -93,6 +93,8 @@ def world_of(asked: Asked, fleet: Fleet, seed: int = 0, stretch_s: float | None 
     count, running = at.size, max(pool.engine.most_running for pool in fleet.pools)
     requests = asked.requests()
     requests["size_bytes"] = _sizes(asked, seed)
+    if fleet.priorities:
+        requests["priority"] = _priorities(asked, fleet)
     front = sum(pool.instances for pool in fleet.pools if pool.role != "decode")
     if front < count:
         requests["goal"] = 1
@@ -152,6 +154,14 @@ def served_of(asked: Asked, fleet: Fleet, seed: int) -> Served:
     pools = tuple((int(end) - pool.instances, int(end)) for end, pool in zip(ends, fleet.pools, strict=True))
     context = tuple(pool.engine.most_context for pool in fleet.pools)
     return Served(fleet.instances, pools, context, len(asked.clients), seed)
+
+
+def _priorities(asked: Asked, fleet: Fleet) -> Ints:
+    """[N] the priority of each request's client."""
+    unknown = fleet.priorities.keys() - set(asked.clients)
+    if unknown:
+        raise UsageError(f"there is a priority for client {min(unknown)!r}, and the workload has none of that name")
+    return np.array([fleet.priorities.get(name, 0) for name in asked.clients], np.int64)[asked.client]
 
 
 def _sizes(asked: Asked, seed: int) -> Ints:
