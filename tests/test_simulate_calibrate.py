@@ -102,6 +102,26 @@ def test_requests_that_failed_are_left_out() -> None:
         Observed.of(Results(results.frame.head(5)))
 
 
+@pytest.mark.parametrize("whole", [pl.col("row") < 30, pl.lit(value=True)], ids=["some", "all"])
+def test_of_replies_that_came_at_once_only_the_end_is_known(whole: pl.Expr) -> None:
+    results = run_of(turned(BASE, {"scale": 0.2}))
+    first_s = pl.when(whole).then("done_s").otherwise("first_token_s")
+    results = Results(results.frame.with_columns(first_token_s=first_s), results.metadata)
+    found = calibrate(results, BASE, BASE.configured())
+    assert found.moved["scale"] == pytest.approx(0.2, abs=0.02)
+    assert abs(found.unseen.mean_e2e) < 0.005
+
+
+def test_tokens_that_come_together_say_nothing_of_the_time_between_them() -> None:
+    """Of three gaps two are none."""
+    results = run_of(turned(BASE, {"scale": 0.2}))
+    times = zip(*(results.floats(name) for name in ("first_token_s", "done_s", "output_tokens")), strict=True)
+    events = [np.linspace(first_s, done_s, int(n))[np.arange(int(n)) // 3 * 3].tolist() for first_s, done_s, n in times]
+    frame = results.frame.with_columns(event_s=pl.Series(events, dtype=pl.List(pl.Float64)))
+    found = calibrate(Results(frame, results.metadata), BASE, BASE.configured())
+    assert found.moved["scale"] == pytest.approx(0.2, abs=0.02)
+
+
 def test_the_order_of_rows_is_no_matter() -> None:
     """Rows are in the workload's order; a turn that waits for the one before it can come later than those behind it."""
     results = run_of(BASE, 60)

@@ -100,8 +100,8 @@ class Misfit:
         rows = np.full((4, max(edges.size, len(_GAP_QUANTILES))), np.nan)
         for row, (name, good, least_s) in zip(rows, _GOOD, strict=False):
             ours, theirs = (_means(getattr(times, name)[: self.seen], edges) for times in (simulated, real))
-            row[: edges.size] = np.log((ours + least_s) / (theirs + least_s)) / good
-        rows[-1, : len(_GAP_QUANTILES)] = np.log(simulated.gaps_s / real.gaps_s) / GAP_OFF
+            row[: edges.size] = _log_ratio(ours + least_s, theirs + least_s) / good
+        rows[-1, : len(_GAP_QUANTILES)] = _log_ratio(simulated.gaps_s, real.gaps_s) / GAP_OFF
         return rows
 
     @property
@@ -121,8 +121,16 @@ def _shifted(observed: Observed, seen: int) -> tuple[Floats, ...]:
 
 
 def _times(came_s: Floats, first_s: Floats, done_s: Floats, output: Floats, gaps_s: Floats) -> Times:
-    tpot_s = np.where(output > 1, (done_s - first_s) / np.maximum(output - 1, 1), np.nan)
-    return Times(first_s - came_s, tpot_s, done_s - came_s, gaps_s)
+    """Of a reply whose tokens came all at once, only its end is known."""
+    several, parts = output > 1, done_s > first_s
+    tpot_s = np.where(several & parts, (done_s - first_s) / np.maximum(output - 1, 1), np.nan)
+    return Times(np.where(several & ~parts, np.nan, first_s - came_s), tpot_s, done_s - came_s, gaps_s)
+
+
+def _log_ratio(ours: Floats, theirs: Floats) -> Floats:
+    """nan where one of them is no time: of tokens that came together nobody knows how far apart they were."""
+    known = (ours > 0.0) & (theirs > 0.0)
+    return np.log(np.where(known, ours, np.nan) / np.where(known, theirs, np.nan))
 
 
 def _means(values: Floats, edges: NDArray[np.int64]) -> Floats:
