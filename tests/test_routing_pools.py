@@ -12,6 +12,7 @@ from groundswell.errors import UsageError
 from groundswell.routing import ROUTING
 from groundswell.simulate.drive import Drive
 from groundswell.simulate.fleet import simulate
+from groundswell.simulate.live import Live
 from groundswell.simulate.parts import Fleet, Pool
 from groundswell.simulate.world import Asked, served_of, world_of
 from groundswell.table import Workload
@@ -155,3 +156,13 @@ def test_images_are_no_text() -> None:
     items = asking([0.0, 1.0], [100, 100], [1, 1], image_tokens=[[], [900]])
     size = world_of(Asked.of(items), Fleet((Pool(ENGINE, 1),))).requests["size_bytes"]
     assert size.max() <= 100 * 5 * 1.1
+
+
+def test_where_requests_are_answered_as_they_come_prompts_count_too() -> None:
+    live = Live(Fleet((Pool(ENGINE, 1, "short"), Pool(ENGINE, 1, "long")), ROUTING.build("dual_pool:threshold=1000")))
+    for at_s, prompt in enumerate((100, 2000, 3000, 200)):
+        live.send(float(at_s), prompt, 5)
+        live.until(float(at_s))
+        seen = live._world.load["requests"].tolist()
+        assert seen == ([1, 0] if prompt < 1000 else [0, 1])
+        live.until(at_s + 0.9)

@@ -16,7 +16,7 @@ from groundswell.simulate.parts import Fleet
 from groundswell.simulate.serving import DUE, serve
 from groundswell.simulate.state import NOBODY, World, requests_of
 from groundswell.simulate.turns import Turns
-from groundswell.simulate.world import Asked, served_of, world_of
+from groundswell.simulate.world import BYTES_PER_TOKEN, Asked, served_of, world_of
 
 _SLOTS = 256
 _NAMES = 2**16
@@ -70,6 +70,7 @@ class Live:
             self._grow()
         r = self._free.pop()
         q = requests_of(np.zeros(1), prompt, output)
+        q["size_bytes"] = round(BYTES_PER_TOKEN * prompt)
         if self._prefill:
             q["goal"] = 1
         if len(names) and self.block_tokens:
