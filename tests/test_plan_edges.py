@@ -8,6 +8,8 @@ import pytest
 
 from groundswell.errors import UsageError
 from groundswell.plan import Options, plan
+from groundswell.plan.figures import Verified, Window
+from groundswell.plan.verify import windows_of
 from groundswell.simulate.parts import Engine, StepCost
 from planning import LARGE, bursty, traffic, whole
 
@@ -68,6 +70,14 @@ def test_time_counts_from_the_first_request() -> None:
     assert early.traffic.rate_per_s == pytest.approx(late.traffic.rate_per_s)
     assert early.windows[0].to_s == pytest.approx(late.windows[0].to_s)
     assert early.instances == late.instances
+
+
+def test_a_window_that_no_fleet_keeps_is_left_out_though_its_time_is_rounded() -> None:
+    day = whole(traffic(np.arange(0.0, 100.0, 0.05)))
+    begins_s = [np.nextafter(30.0, np.inf), np.nextafter(70.0, 0.0), 0.0]
+    lost = tuple(Window(begin_s, begin_s + 10.0, 200, "") for begin_s in begins_s)
+    found = windows_of(day, Verified(1, 10.0, 10, 7, (), lost))
+    assert found == [(at_s, at_s + 10.0) for at_s in (10.0, 20.0, 40.0, 50.0, 60.0, 80.0, 90.0)]
 
 
 @pytest.mark.parametrize("slo", ["itl:p99<50ms", "tpot:p99<50ms"])

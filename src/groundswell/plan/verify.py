@@ -52,9 +52,9 @@ def windows_of(whole: Whole, verified: Verified) -> list[tuple[float, float]]:
     """Those of ``verified`` in which a fleet may keep the SLO, from when to when."""
     edges = np.arange(0.0, whole.span_s + verified.width_s, verified.width_s)
     enough = np.diff(np.searchsorted(whole.workload.arrival_s, edges)) >= FEWEST
-    lost = {window.from_s for window in verified.unreachable}
-    there = zip(edges[:-1].tolist(), edges[1:].tolist(), enough, strict=True)
-    return [(begin_s, end_s) for begin_s, end_s, some in there if some and begin_s not in lost]
+    lost = {round(window.from_s / verified.width_s) for window in verified.unreachable}
+    there = enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), enough, strict=True))
+    return [(begin_s, end_s) for number, (begin_s, end_s, some) in there if some and number not in lost]
 
 
 @dataclass(frozen=True)
