@@ -33,7 +33,7 @@ demo: install  ## ten minutes of traffic from an embedded population, and a page
 	$(BIN)/groundswell characterize demo/workload.parquet --html demo/report.html
 
 test: install  ## the tests, three files at a time, as many of them wait for the clock
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile  # threads of NumPy's would spin, waiting
 
 test-vllm: install $(GROUNDSWELL_VLLM)/ready  ## the tests against vLLM on this processor (2.5 GB, two minutes to install)
 	$(BIN)/python -m pytest -m vllm
