@@ -21,7 +21,9 @@ STRETCHES = 120
 """Into so many equal stretches of time the window is cut."""
 LADDER = (0.5, 0.9, 0.95, 0.99)
 """How much requests hang together is looked at here, too, on the way from the median to a quantile: beyond a far
-quantile there may be a few crowds only, which say little of how crowds vary."""
+quantile there may be a few crowds only, which say little of how crowds vary. :data:`MANY` say enough."""
+MANY = 30.0
+"""Stretches of time over which what lies beyond a quantile is spread, as many as would be if it were spread evenly."""
 _POINTS = 128
 
 
@@ -88,9 +90,10 @@ class Sample:
 
         The share of requests below the quantile has a variance, which drawing runs of stretches tells (as
         :func:`groundswell.stats.batches.interval` does). It is held against that of independent requests (Kish's
-        design effect), here and on the way from the median (:data:`LADDER`). The interval reaches from the quantile
-        that is so many standard errors of the share lower to the one that is as many higher (Woodruff, "Confidence
-        Intervals for Medians and Other Position Measures", JASA 1952), t distributed with the runs that there are.
+        design effect), here and, unless there are :data:`MANY` crowds beyond, on the way from the median
+        (:data:`LADDER`). The interval reaches from the quantile that is so many standard errors of the share lower to
+        the one that is as many higher (Woodruff, "Confidence Intervals for Medians and Other Position Measures", JASA
+        1952), t distributed with the runs that there are.
 
         Where that is no share below 1, independent requests would say nothing of how late the quantile can be: there
         are fewer than :func:`needed`. Dependent ones that are as many do by their values: the end is then the greatest,
@@ -100,7 +103,7 @@ class Sample:
         value, n = self.quantile(q), self.n
         if self._some < FEWEST or not 0.0 < q < 1.0:
             return Estimate(value, n=n)
-        between = (p for p in LADDER if 0.5 <= p < q or q < 1.0 - p <= 0.5)
+        between = [p for p in LADDER if 0.5 <= p < q or q < 1.0 - p <= 0.5] if self._crowds(q) < MANY else []
         effect = max(1.0, self._effect(q), *(self._effect(p if q > 0.5 else 1.0 - p) for p in between))
         wide = _widening(self._some / run_length(self.stretches))
         reach = wide * np.sqrt(q * (1.0 - q) * effect / n)
@@ -190,6 +193,14 @@ class Sample:
         drawn = weights(self.stretches) @ np.column_stack((self._per_stretch(size), self._all))
         drawn = drawn[drawn[:, 1] > 0]
         return float(np.var(drawn[:, 0] / drawn[:, 1])) * self.n / (upto * (1.0 - upto))
+
+    def _crowds(self, q: float) -> float:
+        """Over how many stretches the values are spread that lie beyond the ``q`` quantile, as seen from the median."""
+        size = int(np.searchsorted(self.rising, self.quantile(q), "right" if q > 0.5 else "left"))
+        upto = self._per_stretch(size)
+        beyond = self._all - upto if q > 0.5 else upto
+        squares = float((beyond**2).sum())
+        return float(beyond.sum()) ** 2 / squares if squares else 0.0
 
     @cached_property
     def _all(self) -> Floats:
