@@ -18,6 +18,7 @@ from certificate import self_signed
 from fault_request import Request
 from fault_server import FaultServer
 from faults import BEHAVIOURS
+from groundswell.cli import execute
 from groundswell.replay.hidden import Hidden
 from groundswell.results import Results
 from replay_command import LONGEST_S, QUIET, Command, replaying
@@ -160,16 +161,20 @@ def test_a_key_that_the_server_repeats_is_in_nothing_that_we_write_or_say(tmp_pa
 
 @pytest.mark.parametrize("leak", LEAKS, ids=lambda leak: leak.__name__)
 def test_a_key_that_the_server_repeats_to_the_first_question_is_not_shown(
-    tmp_path: Path, leaking: FaultServer, leak: Callable[[Request], bool]
+    tmp_path: Path,
+    leaking: FaultServer,
+    leak: Callable[[Request], bool],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     given = tmp_path / "workload.parquet"
     workload([0.0]).write(given)
     leaking.behaviour = leak.__name__
     options = ("--model", "m", "--api-key-env", "MY_KEY", "--header", f"X-Api-Key: {ELSE}")
-    with replaying(given, leaking.url, tmp_path / "results.parquet", *options, MY_KEY=KEY) as command:
-        code, out, said = command.ended()
+    monkeypatch.setenv("MY_KEY", KEY)
+    assert execute(["replay", str(given), "--url", leaking.url, "-o", str(tmp_path / "results.parquet"), *options]) == 1
     assert leaking.requests
-    assert code == 1
+    out, said = capfd.readouterr()
     assert "Traceback" not in said
     assert not shows(out + said)
 
@@ -183,7 +188,9 @@ def test_secrets_are_hidden_whole_in_part_and_in_headers() -> None:
     assert Hidden.of(None, ()).out_of_text("nothing") == "nothing"
 
 
-def test_a_certificate_is_verified_unless_that_is_switched_off(tmp_path: Path) -> None:
+def test_a_certificate_is_verified_unless_that_is_switched_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     given = tmp_path / "workload.parquet"
     workload(np.linspace(0, 0.2, 5)).write(given)
     certificate = self_signed(tmp_path)
@@ -191,13 +198,13 @@ def test_a_certificate_is_verified_unless_that_is_switched_off(tmp_path: Path) -
     with FaultServer(certificate=certificate) as server:
         for i, (options, errors) in enumerate(cases):
             output = tmp_path / f"{i}.parquet"
-            with replaying(given, server.url, output, *QUIET, *options) as command:
-                command.ended()
+            execute(["replay", str(given), "--url", server.url, "-o", str(output), *QUIET, *options])
             assert Results.read(output).frame["error"].to_list() == errors
-        with replaying(given, server.url, tmp_path / "probed.parquet", "--model", "m") as command:
-            code, _, said = command.ended()
-        assert code == 1
-        assert "certificate is not trusted" in said
+        capsys.readouterr()
+        assert (
+            execute(["replay", str(given), "--url", server.url, "-o", str(tmp_path / "p.parquet"), "--model", "m"]) == 1
+        )
+        assert "certificate is not trusted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("", 1)])
