@@ -62,6 +62,18 @@ def test_a_short_window_may_be_worked_off_after_its_end() -> None:
     assert windows.instances < busiest
 
 
+def test_short_windows_do_not_have_to_see_the_end_of_long_replies() -> None:
+    """A second in which many long replies begin asks for no more between tokens than the minute that it is part of."""
+    rng = np.random.default_rng(1)
+    at_s = np.sort(rng.uniform(0.0, 300.0, 30_000))
+    workload = traffic(at_s, 100, np.where(rng.random(30_000) < 0.1, 3_000, 5))
+    options = (Options(methods=("direct",), clients=0, window_s=window_s) for window_s in (1.0, 60.0))
+    second, minute = (plan(workload, LARGE, "itl:p99<40ms", options=each).instances for each in options)
+    assert second is not None
+    assert minute is not None
+    assert abs(second - minute) <= 1
+
+
 def test_time_counts_from_the_first_request() -> None:
     rng = np.random.default_rng(3)
     at_s = np.sort(rng.uniform(0.0, 300.0, 6_000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -62,10 +63,15 @@ class Part:
         return (at_s >= self.begin_s) & (at_s <= self.end_s)
 
     def least(self, waits_s: float) -> float:
-        """So many instances there must be, or what is judged is held up for more than ``waits_s``: a window may be
-        worked off so much later. All of a workload that takes more than there are is an overload, however it ends."""
+        """So many instances there must be, or what is judged is held up for more than ``waits_s``: what comes in a
+        window may be worked off so much later, and as long as requests take. All of a workload that takes more than
+        there are is an overload, however it ends."""
         width_s = self.end_s - self.begin_s
-        return self.busy if self.why == ALL else self.busy * width_s / (width_s + waits_s)
+        return self.busy if self.why == ALL else self.busy * width_s / (width_s + waits_s + _FILL * self._slow_s)
+
+    @cached_property
+    def _slow_s(self) -> float:
+        return _slow_s(self.alone)
 
     @property
     def window(self) -> Window:
@@ -90,8 +96,7 @@ class Whole:
     @property
     def slow_s(self) -> float:
         """The p95 of the time that requests take alone."""
-        there = self.alone.e2e_s[~self.alone.too_long]
-        return float(np.quantile(there, 0.95)) if there.size else 0.0
+        return _slow_s(self.alone)
 
     @property
     def lead_s(self) -> float:
@@ -197,6 +202,11 @@ class Whole:
         middle = np.searchsorted(bins, begins + 0.2 * width_s), np.searchsorted(bins, begins + 0.8 * width_s)
         burst = [most[a:b].max(initial=0.0) for a, b in zip(*middle, strict=True)]
         yield f"the busiest {_BURST_S:g} s", np.array(burst)
+
+
+def _slow_s(alone: Alone) -> float:
+    there = alone.e2e_s[~alone.too_long]
+    return float(np.quantile(there, 0.95)) if there.size else 0.0
 
 
 def summed(arrival_s: Floats, values: NDArray[np.generic], begins: Floats, width_s: float) -> Floats:
