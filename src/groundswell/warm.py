@@ -77,11 +77,15 @@ def _use_all_but_the_simulator() -> None:
         _read_back(whole, Path(folder))
     halves = [Workload(whole.frame[:500]), Workload(whole.frame[500:])]
     characterize(halves)
-    characterize([Workload(half.frame.drop("conversation")) for half in halves])  # found by their prefixes then
+    no_names, no_prefixes = (
+        [Workload(half.frame.drop(column)) for half in halves] for column in ("conversation", "prefix_blocks")
+    )
+    characterize(no_names)  # conversations are found by their prefixes then
     compare(halves, {"itself": halves})
     for method in ("itt", "thin", "burstgpt"):
         list(rescale(halves, 2.0, method))
-    fit_pool(halves, FitSetting(conversations="laws"))
+    for alike in (halves, no_names, no_prefixes):
+        fit_pool(alike, FitSetting(conversations="laws"))
     fitted = fit_pool(halves).pool
     for conversing in (
         fitted,
