@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
-from groundswell import arrivals, lengths
+from groundswell import arrivals, lengths, routing, scaling
 from groundswell.arrivals import ARRIVALS
 from groundswell.arrivals.gamma import Gamma
 from groundswell.arrivals.onoff import OnOff
 from groundswell.errors import UsageError
 from groundswell.family import Family
 from groundswell.lengths import LENGTHS
+from groundswell.routing import ROUTING
+from groundswell.scaling import SCALING
 
-FAMILIES = [(ARRIVALS, arrivals), (LENGTHS, lengths)]
+FAMILIES = [(ARRIVALS, arrivals), (LENGTHS, lengths), (ROUTING, routing), (SCALING, scaling)]
 
 
 @pytest.mark.parametrize(("family", "package"), FAMILIES)
@@ -64,9 +68,32 @@ def test_a_text_that_means_no_part_is_told_of(text: str, told: str) -> None:
     assert told in str(fault.value)
 
 
+@pytest.mark.parametrize(("family", "package"), FAMILIES)
+def test_a_parameter_that_is_missing_is_named(family: Family[object], package: object) -> None:
+    for name in family:
+        needed = [
+            f.name
+            for f in dataclasses.fields(family[name])  # type: ignore[arg-type]
+            if f.default is dataclasses.MISSING
+        ]
+        if needed:
+            told = f"{name!r}: {' and '.join(needed)} missing; {name} takes {family.signature(name)}"
+            with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
+                family.build(name)
+
+
 def test_a_missing_parameter_is_told_with_what_the_part_takes() -> None:
-    with pytest.raises(UsageError, match="lognormal takes mean, cv"):
+    with pytest.raises(UsageError, match="cv missing; lognormal takes mean, cv"):
         LENGTHS.build("lognormal:mean=3")
+
+
+@pytest.mark.parametrize(("family", "package"), FAMILIES)
+def test_a_number_that_is_none_is_named(family: Family[object], package: object) -> None:
+    for name in family:
+        for key in (f.name for f in dataclasses.fields(family[name]) if f.type == "float"):  # type: ignore[arg-type]
+            told = f"'{name}:{key}=x': {key} must be a number, not 'x'; {name} takes {family.signature(name)}"
+            with pytest.raises(UsageError, match=f"^{re.escape(told)}$"):
+                family.build(f"{name}:{key}=x")
 
 
 def test_text_in_brackets_is_passed_through_whole() -> None:

@@ -37,6 +37,11 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
         parse_duration(text)
 
 
+def test_the_examples_of_a_duration_have_milliseconds() -> None:
+    with pytest.raises(UsageError, match="like 5ms, 90s"):
+        parse_duration("5 milliseconds")
+
+
 def test_a_span_may_leave_out_either_end() -> None:
     assert parse_span("1d:2d") == (86_400.0, 172_800.0)
     assert parse_span(":6h") == (0.0, 21_600.0)

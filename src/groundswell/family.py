@@ -65,19 +65,24 @@ class Family(Generic[Part]):
         """
         name, _, rest = (piece.strip() for piece in text.partition(":"))
         part = self[name]
-        known = {f.name for f in dataclasses.fields(part)}  # type: ignore[arg-type]
+        fields = {f.name: f for f in dataclasses.fields(part)}  # type: ignore[arg-type]
         values: dict[str, Any] = {}
         for item in filter(None, (piece.strip() for piece in _split(rest))):
             key, equals, value = (piece.strip() for piece in item.partition("="))
-            if not equals or key not in known:
-                raise UsageError(f"{text!r}: {name} takes {self.signature(name)}, not {item!r}")
+            if not equals or key not in fields:
+                raise UsageError(f"{text!r}: {self._takes(name)}, not {item!r}")
             if key in values:
                 raise UsageError(f"{text!r}: {key} is given twice")
             values[key] = _number_or_text(value)
+            if _is_number(fields[key]) and isinstance(values[key], str):
+                raise UsageError(f"{text!r}: {key} must be a number, not {value!r}; {self._takes(name)}")
+        missing = [key for key, field in fields.items() if key not in values and _is_needed(field)]
+        if missing:
+            raise UsageError(f"{text!r}: {' and '.join(missing)} missing; {self._takes(name)}")
         try:
             return part(**values)
         except TypeError as fault:
-            raise UsageError(f"{text!r}: {name} takes {self.signature(name)}") from fault
+            raise UsageError(f"{text!r}: {self._takes(name)}") from fault
 
     def text(self, part: Part) -> str:
         """The text that :meth:`build` makes an equal part of; parameters at their defaults are left out.
@@ -98,11 +103,23 @@ class Family(Generic[Part]):
             return f"({','.join(map(self._shown, value))})"
         return f"({value})" if isinstance(value, str) else repr(float(value)).removesuffix(".0")
 
+    def _takes(self, name: str) -> str:
+        return f"{name} takes {self.signature(name)}"
+
     def signature(self, name: str) -> str:
         """The parameters of a part and their defaults, as the command line and the docs show them."""
         fields = dataclasses.fields(self[name])  # type: ignore[arg-type]
         shown = [f.name if f.default is dataclasses.MISSING else f"{f.name}={f.default}" for f in fields]
         return ", ".join(shown) or "no parameters"
+
+
+def _is_number(field: dataclasses.Field[Any]) -> bool:
+    """Whether a parameter is a number and nothing else."""
+    return field.type in (float, int, "float", "int")
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    return field.init and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _split(text: str) -> list[str]:

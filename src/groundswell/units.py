@@ -26,7 +26,7 @@ def parse_duration(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise UsageError(f"{text!r} is no duration; a duration is like 90s, 10m, 6h, 14d or 1d12h")
+        raise UsageError(f"{text!r} is no duration; a duration is like 5ms, 90s, 10m, 6h, 14d or 1d12h")
     return seconds
 
 
@@ -85,6 +85,15 @@ def show_duration(seconds: float) -> str:
             whole, rest = divmod(round(seconds / SECONDS[small]), round(SECONDS[large] / SECONDS[small]))
             return f"{whole}{large}" + (f"{rest}{small}" if rest else "")
     raise AssertionError(seconds)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """So many things, with every digit.
+
+    >>> counted(1, "request"), counted(12_345, "request"), counted(0, "reply", "replies")
+    ('1 request', '12,345 requests', '0 replies')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def show_count(count: float) -> str:
