@@ -248,6 +248,7 @@ def test_ctrl_c_waits_for_the_block_in_hand_and_a_second_one_does_not() -> None:
     from groundswell.cli._stop import stopped_between
     from groundswell.table import REQUIRED, Workload
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     block = Workload(pl.DataFrame(schema=REQUIRED))
     done: list[Workload] = []
 
@@ -264,7 +265,7 @@ def test_ctrl_c_waits_for_the_block_in_hand_and_a_second_one_does_not() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_with(2)
     assert len(done) == 1
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("verb", ["characterize", "compare", "fit", "generate", "convert", "pool import"])
@@ -424,7 +425,9 @@ def test_a_population_is_fitted_to_a_pool(tmp_path: Path, public_data: Path) -> 
 
 
 def test_help_takes_little_work() -> None:
-    assert min(_processor_s([*COMMAND, "--help"]) for _ in range(3)) < 0.2
+    what_verbs_load = [sys.executable, "-c", "import numba, polars, scipy.stats"]
+    least = [min(_processor_s(command) for _ in range(2)) for command in ([*COMMAND, "--help"], what_verbs_load)]
+    assert least[0] < 0.15 * least[1]  # 0.17 of 1.5 s, on whatever machine
 
 
 def test_nothing_heavy_is_loaded_for_help_or_by_the_package() -> None:
