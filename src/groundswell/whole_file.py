@@ -47,6 +47,17 @@ def check_place(path: Path) -> None:
         raise UsageError(f"{path}: there is no folder {path.parent}")
 
 
+def check_apart(output: Path, *read: str | Path | None) -> None:
+    """Raises UsageError if ``output`` is one of the files that are read, by whatever name; a text that names no file
+    is passed over."""
+    for path in read:
+        if path is None or not output.is_file():
+            continue
+        name = os.path.expanduser(path)
+        if os.path.isfile(name) and output.samefile(name):
+            raise UsageError(f"{output}: is what this command reads; write to another file")
+
+
 def check_folder(path: Path) -> None:
     """Raises UsageError if ``path`` can be no folder."""
     if path.exists() and not path.is_dir():

@@ -114,6 +114,15 @@ class FleetOptions:
             raise UsageError(f"--fleet {self.fleet} says which engines there are: leave out the options of engines")
         return Stated.of(self._changed(read_fleet(self.fleet)), self.fleet.parent)
 
+    def files(self) -> list[Path]:
+        """Those that state it: the fleet's, and its pools' profiles."""
+        if self.fleet is None:
+            return []
+        from groundswell.simulate.fleet_file import read_fleet
+
+        profiles = [pool.profile for pool in read_fleet(self.fleet).pool if pool.profile is not None]
+        return [self.fleet, *(self.fleet.parent / name for name in profiles)]
+
     def _own(self, engines: Engines) -> FleetSpec:
         """The pools that options state: one, or one that reads prompts and one that decodes."""
         from groundswell.simulate.spec import FleetSpec

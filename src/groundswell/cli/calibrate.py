@@ -64,10 +64,11 @@ def calibrate(
     at a rate that keeps it busy are enough. What was fitted is for the engine's version and the host as well as for the
     GPU.
     """
-    from groundswell.whole_file import check_place
+    from groundswell.whole_file import check_apart, check_place
 
     if output is not None:
         check_place(output)
+        check_apart(output, results, engines.profile, *([] if kernels is None else kernels.glob("*.csv")))
     if kernels is not None:
         if results is not None or output is None:
             raise UsageError(

@@ -43,11 +43,12 @@ def characterize(
     from groundswell.characterize.setting import Setting
     from groundswell.characterize.text import describe
     from groundswell.units import parse_duration
-    from groundswell.whole_file import check_folder, check_place
+    from groundswell.whole_file import check_apart, check_folder, check_place
 
     setting = Setting(parse_duration(window), parse_duration(period), seed=seed)
     if html is not None:
         check_place(html)
+        check_apart(html, trace_file)
     if figures is not None:
         check_folder(figures)
     trace = reading.trace(trace_file)

@@ -49,10 +49,11 @@ def compare(
     from groundswell.characterize.as_json import as_json
     from groundswell.fidelity import held
     from groundswell.fidelity.text import describe
-    from groundswell.whole_file import check_folder, check_place
+    from groundswell.whole_file import check_apart, check_folder, check_place
 
     if html is not None:
         check_place(html)
+        check_apart(html, reference, *candidates)
     if figures is not None:
         check_folder(figures)
     names = [str(path) for path in candidates]

@@ -18,7 +18,6 @@ from groundswell.cli._groups import with_options
 from groundswell.cli._reading import Reading
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.cli._traces import say_reading
-from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
     from groundswell.formats.reading import Trace
@@ -43,14 +42,13 @@ def convert(
     from groundswell import formats
     from groundswell.formats.reading import in_order
     from groundswell.units import show_bytes, show_count
-    from groundswell.whole_file import check_place, is_stream
+    from groundswell.whole_file import check_apart, check_place, is_stream
 
     check_place(output)
     to = with_turns(output, to, turns)
     formats.FORMATS.build(formats.format_of(output, to))
     trace = reading.trace(trace_file)
-    if output.is_file() and output.samefile(trace_file):
-        raise UsageError(f"{output}: is what this command reads; write to another file")
+    check_apart(output, trace_file)
     command = shlex.join(["groundswell", "convert", trace_file.name, output.name])
     try:
         rows = in_order(trace, lambda found: _write(found, output, to, {"command": command}))

@@ -73,7 +73,7 @@ def fit(
     from groundswell.cli._print import note
     from groundswell.fit import FitSetting, fit_pool
     from groundswell.units import parse_duration
-    from groundswell.whole_file import check_place
+    from groundswell.whole_file import check_apart, check_place
 
     setting = FitSetting(
         parse_duration(window), parse_duration(slot), min_requests, min_group, names, align, conversations=conversations
@@ -81,6 +81,7 @@ def fit(
     if output.suffix != ".pool":
         raise UsageError(f"{output}: a pool file's name ends in .pool")
     check_place(output)
+    check_apart(output, trace_file)
     trace = reading.trace(trace_file)
     fitted = through(trace, "fitting", lambda blocks: fit_pool(blocks, setting, metadata=trace.metadata))
     say_reading(trace)

@@ -6,7 +6,6 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -60,16 +59,14 @@ def generate(
     from groundswell.progress import with_progress
     from groundswell.summary import describe
     from groundswell.units import parse_duration, show_bytes, show_count, show_duration
-    from groundswell.whole_file import is_stream
+    from groundswell.whole_file import check_apart, is_stream
 
     duration_s = None if duration is None else parse_duration(duration)
     start_s = None if start is None else parse_duration(start)
     for what, given_s in (("duration", duration_s), ("start", start_s)):
         if given_s is not None and given_s > LATEST_S:
             raise UsageError(f"{what} {given_s:g} s: must be at most {LATEST_S:g} s")
-    for read in (source, rate):
-        if Path(read).is_file() and output.is_file() and output.samefile(read):
-            raise UsageError(f"{output}: is what this command reads; write to another file")
+    check_apart(output, source, rate)
     to = with_turns(output, to, turns)
     if is_law(source):
         duration_s = DURATION_OF_A_LAW_S if duration_s is None else duration_s

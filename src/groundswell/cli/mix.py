@@ -70,16 +70,14 @@ def mix(
     from groundswell import formats
     from groundswell.rescale.thin import Thin
     from groundswell.units import parse_duration
-    from groundswell.whole_file import check_place
+    from groundswell.whole_file import check_apart, check_place
 
     check_place(output)
     to = with_turns(output, to, turns)
     formats.FORMATS.build(formats.format_of(output, to))
     thin = Thin(by=by, jitter=jitter)
     parts = _parts(sources)
-    for path, _ in parts:
-        if output.is_file() and Path(path).is_file() and output.samefile(path):
-            raise UsageError(f"{output}: is what this command reads; write to another file")
+    check_apart(output, *(path for path, _ in parts))
     record = {"command": _command(parts, rate, by, jitter, duration, seed)}
     pools = [_is_pool(path) for path, _ in parts]
     try:

@@ -94,10 +94,11 @@ def plan(
     from groundswell.plan.text import describe
     from groundswell.progress import tallying
     from groundswell.units import parse_duration
-    from groundswell.whole_file import check_folder, check_place
+    from groundswell.whole_file import check_apart, check_folder, check_place
 
     if html is not None:
         check_place(html)
+        check_apart(html, workload, history, engines.profile, rate)
     if figures is not None:
         check_folder(figures)
     profile, engine = engines.build()

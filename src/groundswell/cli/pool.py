@@ -42,7 +42,9 @@ def import_(source: Source, output: Output) -> None:
     It opens many times faster than a folder.
     """
     from groundswell.clients.source import open_source
+    from groundswell.whole_file import check_apart
 
+    check_apart(output, source)
     write_pool_and_say(open_source(source), output)
 
 
@@ -69,7 +71,9 @@ def filter_(
     from groundswell.clients.source import open_source
     from groundswell.clients.views import within
     from groundswell.units import parse_range, parse_span
+    from groundswell.whole_file import check_apart
 
+    check_apart(output, source)
     pool = open_source(source)
     if span is not None:
         pool = pool.between(*parse_span(span))
@@ -107,7 +111,10 @@ def cdf(
     from groundswell.cli._pool_text import quantiles
     from groundswell.clients.cdf import rate_weighted_cdfs
     from groundswell.clients.source import open_source
+    from groundswell.whole_file import check_apart
 
+    if output is not None:
+        check_apart(output, source)
     curves = rate_weighted_cdfs(open_source(source))
     if output is None:
         print(quantiles(curves))

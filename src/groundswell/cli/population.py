@@ -48,10 +48,11 @@ def fit(
     from groundswell.clients.source import open_source
     from groundswell.population import fit_population
     from groundswell.population.fit import left_out
-    from groundswell.whole_file import appearing
+    from groundswell.whole_file import appearing, check_apart
 
     if output.suffix != ".toml":
         raise UsageError(f"{output}: a population file's name ends in .toml")
+    check_apart(output, source)
     pool = open_source(source)
     said = [*(["--name", name] if name else []), *(["--credit", credit] if credit else [])]
     command = shlex.join(["groundswell", "population", "fit", source, "-o", output.name, *said])
@@ -76,7 +77,9 @@ def sample(
     from groundswell.clients.source import check_fits
     from groundswell.population import Population
     from groundswell.units import parse_duration
+    from groundswell.whole_file import check_apart
 
+    check_apart(output, name)
     law, span_s = Population.load(name), parse_duration(duration)
     check_fits(clients or law.fitted.clients, span_s, whole_sessions=law.agents is not None)
     drawn = law.sample(clients or law.fitted.clients, seed, span_s=span_s, start_s=parse_duration(start))

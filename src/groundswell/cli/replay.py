@@ -70,11 +70,12 @@ def replay(
 
     from groundswell.cli._print import note
     from groundswell.replay.launch import replay as replayed
-    from groundswell.whole_file import check_place
+    from groundswell.whole_file import check_apart, check_place
 
     # All that can be wrong with what was asked for comes before a trace is read, which may take long.
     bounds, options = slo_of(slo), sending.options(url or "http://localhost", seed)
     check_place(output)
+    check_apart(output, workload, sending.tokenizer, sending.ca_file)
     with reading.opened(workload) as source:
         surveyed = survey(source)
         if not sending.agreed(options.url, surveyed):

@@ -36,12 +36,13 @@ def report(
     from groundswell.report.run import Shown, names, write_figures, write_html
     from groundswell.results import Results
     from groundswell.units import parse_duration
-    from groundswell.whole_file import check_folder, check_place
+    from groundswell.whole_file import check_apart, check_folder, check_place
 
     if output is None and figures is None:
         raise UsageError("there is nothing to write: name a page with -o page.html, or a folder with --figures FOLDER")
     if output is not None:
         check_place(output)
+        check_apart(output, results, other)
     if figures is not None:
         check_folder(figures)
     bounds = None if slo is None else SLO.parse(slo)

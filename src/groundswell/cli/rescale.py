@@ -20,7 +20,6 @@ from groundswell.cli._reading import Reading
 from groundswell.cli._stop import StoppedError, stopped_between
 from groundswell.cli._traces import say_reading
 from groundswell.cli.generate import Tally
-from groundswell.errors import UsageError
 from groundswell.family import part_names
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def rescale(
     from groundswell.formats.reading import in_order
     from groundswell.rescale import METHODS, Selection, Target, checked_factor
     from groundswell.units import parse_span
-    from groundswell.whole_file import check_place
+    from groundswell.whole_file import check_apart, check_place
 
     target = Target.parse(to)
     if target.factor is not None:
@@ -119,8 +118,7 @@ def rescale(
     as_ = with_turns(output, as_, turns)
     formats.FORMATS.build(formats.format_of(output, as_))
     trace = reading.trace(trace_file)
-    if output.is_file() and output.samefile(trace_file):
-        raise UsageError(f"{output}: is what this command reads; write to another file")
+    check_apart(output, trace_file)
     run = _Run(output, as_, part, target, selection, seed, {"command": _command(context), "method": method})
     try:
         done = in_order(trace, run.written)

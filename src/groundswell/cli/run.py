@@ -57,10 +57,13 @@ def run(
     from groundswell.replay.launch import replay
     from groundswell.replay.plan import survey
     from groundswell.replay.source import opened
+    from groundswell.whole_file import check_apart
 
     bounds, options = slo_of(slo), sending.options(url, seed)
     _check_free(output, url)
     workload, results, page = output / WORKLOAD, output / RESULTS, output / PAGE
+    for written in (workload, page):
+        check_apart(written, source, rate, sending.tokenizer, sending.ca_file)
     _generate(source, workload, rate, duration, clients, start, seed, max_context)
     with opened(workload) as asked:
         plan = survey(asked)

@@ -74,11 +74,12 @@ def search(
     from groundswell.search.text import describe, describe_trial
     from groundswell.search.trials import Trials, requests_for
     from groundswell.units import parse_duration
-    from groundswell.whole_file import appearing, check_folder, check_place
+    from groundswell.whole_file import appearing, check_apart, check_folder, check_place
 
     asked = SLO.parse(slo)
     check_folder(output)
     check_place(output / FOUND if output.is_dir() else output)
+    check_apart(output / FOUND, workload)
     if first is not None and not 0 < first < float("inf"):
         raise UsageError(f"--first {first:g}: a rate is above 0")
     trial_s, budget_s = parse_duration(trial), parse_duration(budget)

@@ -69,10 +69,11 @@ def simulate(
     from groundswell.cli.replay import slo_of
     from groundswell.judge import judge
     from groundswell.judge.text import describe
-    from groundswell.whole_file import check_place
+    from groundswell.whole_file import check_apart, check_place
 
     bounds, stated = slo_of(slo), fleet.stated(engines)
     check_place(output)
+    check_apart(output, workload, engines.profile, *fleet.files())
     asked = _from_its_first(reading.whole(workload))
     results = _simulated(stated, asked, workload, output, seed, turns)
     results.write(output)
