@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundswell.cli import _options as take
 from groundswell.cli._traces import say_reading, through
-from groundswell.errors import UsageError
+from groundswell.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from groundswell.formats.reading import Trace
@@ -30,9 +30,10 @@ class Reading:
     dequantise: take.Dequantise = False
 
     def trace(self, path: Path) -> Trace:
-        """The trace in a file."""
+        """The trace in a file. Raises UsageError for clients, DataError for results."""
         from groundswell.formats.reading import read
 
+        self._refuse_others(path)
         return read(path, self.from_, **self._how())
 
     def opened(self, path: Path) -> Source:
@@ -42,6 +43,7 @@ class Reading:
         def gone_through(trace: Trace, work: Callable[[Iterator[Workload]], Any]) -> Any:
             return through(trace, f"reading {path.name}", work)
 
+        self._refuse_others(path)
         source = opened(path, self.from_, through=gone_through, **self._how())
         if source.trace is not None:
             say_reading(source.trace)
@@ -62,6 +64,15 @@ class Reading:
         named = frame.with_columns(client_column(frame["client"].to_numpy(), clients))
         return Workload(named, metadata).checked(str(path))
 
+    def _refuse_others(self, path: Path) -> None:
+        """Raises for what is no traffic, but something else of ours."""
+        if _holds_clients(path):
+            raise UsageError(
+                f"{path}: is clients that traffic is drawn from; first: groundswell generate {path} -o workload.parquet"
+            )
+        if not self.columns and _holds_results(path):
+            raise DataError(f"{path}: is results, not a workload")
+
     def _how(self) -> dict[str, Any]:
         """What reading takes, beside the format."""
         return {
@@ -72,6 +83,32 @@ class Reading:
             "bad_rows": self.bad_rows,
             "dequantise": self.dequantise,
         }
+
+
+def _holds_clients(path: Path) -> bool:
+    """Whether ``generate`` would take it."""
+    if path.is_file():
+        return path.suffix in (".pool", ".toml")
+    if path.is_dir():
+        from groundswell.clients.servegen import list_servegen
+
+        return path in list_servegen(path)
+    from groundswell.population import embedded_names
+
+    return str(path) in embedded_names()
+
+
+def _holds_results(path: Path) -> bool:
+    """Whether it is a file as ``replay`` and ``simulate`` write it."""
+    import polars as pl
+
+    if not path.is_file() or path.suffix != ".parquet":
+        return False
+    try:
+        there = pl.read_parquet_schema(path)
+    except (pl.exceptions.PolarsError, OSError):
+        return False  # whoever reads it tells
+    return "due_s" in there and "asked_tokens" in there and "arrival_s" not in there
 
 
 def _mapping(texts: Sequence[str]) -> dict[str, str] | None:
