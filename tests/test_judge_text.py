@@ -45,7 +45,14 @@ def test_it_fits_into_80_columns_whatever_is_in_it() -> None:
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert all(line.isprintable() for line in text.splitlines())
     assert "“[31mbusy again later xxx" in text
-    assert "client-wit" in text
+
+
+def test_names_that_are_too_long_keep_their_ends() -> None:
+    text = describe(judge(long_run(), SLO.parse("ttft:p50<2s")))
+    lines = text.split("\nclient ")[1].splitlines()[1:11]
+    ends = [line.split()[0].rpartition("-")[2] for line in lines]
+    assert len(set(ends)) == 10
+    assert all("…" in line.split()[0] and end.isdigit() for line, end in zip(lines, ends, strict=True))
 
 
 def test_the_verdict_comes_first_and_says_why() -> None:

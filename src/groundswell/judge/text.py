@@ -157,7 +157,13 @@ def _parts(what: str, parts: Sequence[Part], most: int, width: int) -> Iterator[
 
 
 def _cut(name: str, size: int) -> str:
-    return name if len(name) <= size else name[: size - 1] + "…"
+    """A name in at most ``size`` characters, with its end: names of a kind begin alike, and a number tells them apart.
+
+    >>> _cut("chat-large-8", 8), _cut("chat", 8)
+    ('cha…ge-8', 'chat')
+    """
+    head = (size - 1) // 2
+    return name if len(name) <= size else f"{name[:head]}…{name[head + 1 - size :]}"
 
 
 def _part(part: Part, kept: bool) -> tuple[str, ...]:
