@@ -156,12 +156,39 @@ def test_a_late_token_does_not_delay_those_after_it() -> None:
         (b'{"messages": [], "max_tokens": 0}', "max_tokens is 0"),
         (b'{"messages": [], "max_tokens": 2000000}', "max_tokens is 2000000"),
         (b'{"messages": [], "max_tokens": "5"}', "max_tokens"),
+        (b'{"messages": [], "n": 3}', "n is 3; a request has one reply"),
+        (b'{"messages": [], "n": 0}', "n is 0"),
     ],
 )
 def test_a_body_that_cannot_be_served_is_refused_with_the_reason(server: Server, body: bytes, words: str) -> None:
     status, said = got(server, "POST", CHAT, body)
     assert status == 400
     assert words in json.loads(said)["error"]["message"]
+
+
+def test_what_is_refused_names_the_field_as_openais_errors_do(server: Server) -> None:
+    assert json.loads(got(server, "POST", CHAT, b'{"messages": [], "n": 2}')[1]) == {
+        "error": {
+            "message": "n is 2; a request has one reply: it can be 1",
+            "type": "invalid_request_error",
+            "param": "n",
+            "code": 400,
+        }
+    }
+
+
+@pytest.mark.parametrize("name", ["", '"model": null, ', '"model": "m", ', '"model": "", '])
+def test_a_server_of_one_model_answers_for_it_and_for_requests_that_name_none(name: str) -> None:
+    body = body_of(f'{{{name}"messages": [], "n": 1}}'.encode(), chat=True)
+    assert asked_of(body, model=Model("m", any_name=False)).output_tokens == 16
+
+
+def test_a_server_of_one_model_knows_no_other() -> None:
+    with serving(Fixed(0, 0), model=Model("m", any_name=False)) as running:
+        status, said = got(running, "POST", CHAT, {"model": "x", "messages": [], "max_tokens": 1})
+    error = json.loads(said)["error"]
+    assert status == error["code"] == 404
+    assert (error["message"], error["param"]) == ("The model `x` does not exist.", "model")
 
 
 def test_a_completion_needs_a_prompt() -> None:
@@ -198,6 +225,33 @@ def test_it_names_its_model() -> None:
         assert json.loads(got(running, "GET", "/v1/models")[1])["data"][0]["id"] == "m/ö"
         reply = json.loads(got(running, "POST", CHAT, {"messages": [], "max_tokens": 1})[1])
         assert reply["model"] == "m/ö"
+
+
+def events(read: bytes) -> list[dict[str, Any]]:
+    """The events of a stream, without its end."""
+    return [json.loads(line[6:]) for line in read.splitlines() if line.startswith(b"data: {")]
+
+
+@pytest.mark.parametrize("name", ["m", '"id":"chatcmpl-0000000000000000"'])
+@pytest.mark.parametrize(
+    ("path", "begin", "asks"), [(CHAT, "chatcmpl-", {"messages": []}), ("/v1/completions", "cmpl-", {"prompt": "a b"})]
+)
+def test_replies_have_an_id_of_their_own_and_its_pieces_have_the_same(
+    path: str, begin: str, asks: dict[str, Any], name: str
+) -> None:
+    stream = asks | {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": 3}
+    with serving(Fixed(0, 0), model=Model(name), unix_s=lambda: 1_800_000_000.5) as running:
+        whole = [json.loads(got(running, "POST", path, asks)[1]) for _ in range(2)]
+        streams = [events(got(running, "POST", path, stream)[1]) for _ in range(20)]
+        again = json.loads(got(running, "POST", path, asks)[1])
+    ids = [reply["id"] for reply in (*whole, again)]
+    for pieces in streams:
+        assert len(pieces) == 3 + 2 + (path == CHAT)  # tokens, the reason of the end, usage, and a chat's role
+        ids += {piece["id"] for piece in pieces}
+    assert len(set(ids)) == len(ids) == 23
+    assert all(each.startswith(begin) for each in ids)
+    replies = [*whole, again, *(piece for pieces in streams for piece in pieces)]
+    assert {(reply["created"], reply["model"]) for reply in replies} == {(1_800_000_000, name)}
 
 
 # Connections

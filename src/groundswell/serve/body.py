@@ -14,7 +14,22 @@ from groundswell.serve.reply import WORD
 
 
 class BodyError(ValueError):
-    """A body that asks for nothing that can be done; the text is for the client."""
+    """A body that asks for nothing that can be done; the text is for the client, ``param`` the field at fault."""
+
+    status, kind = "400 Bad Request", ""
+
+    def __init__(self, words: str, param: str | None = None) -> None:
+        super().__init__(words)
+        self.param = param
+
+
+class ModelError(BodyError):
+    """A body that asks for a model that the server has not, told in vLLM's words."""
+
+    status, kind = "404 Not Found", "NotFoundError"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The model `{name}` does not exist.", "model")
 
 
 class _StreamOptions(msgspec.Struct):
@@ -30,6 +45,8 @@ class Body(msgspec.Struct):
 
     messages: list[_Message] | None = None
     prompt: str | list[Any] | None = None
+    model: str | None = None
+    n: int | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     stream: bool = False
@@ -45,6 +62,8 @@ class Model:
     """The longest prompt with its reply; 0 for any."""
     block_tokens: int = 0
     """So many tokens of a prompt, or of a reply behind it, are a block that gets an id; 0: there are no ids."""
+    any_name: bool = True
+    """Whether requests may name another model."""
 
 
 DEFAULT_TOKENS = 16
@@ -61,9 +80,11 @@ def body_of(data: bytes, *, chat: bool) -> Body:
     except msgspec.MsgspecError as fault:
         raise BodyError(f"the body cannot be read: {fault}") from fault
     if chat and body.messages is None:
-        raise BodyError("a chat needs messages")
+        raise BodyError("a chat needs messages", "messages")
     if not chat and body.prompt is None:
-        raise BodyError("a completion needs a prompt")
+        raise BodyError("a completion needs a prompt", "prompt")
+    if body.n not in (None, 1):
+        raise BodyError(f"n is {body.n}; a request has one reply: it can be 1", "n")
     return body
 
 
@@ -71,12 +92,14 @@ def asked_of(body: Body, fixed_tokens: int = 0, model: Model = Model()) -> Asked
     """How many tokens a body brings and asks for, unless all replies are of ``fixed_tokens``.
 
     A word of a prompt, between white space, is a token; of a prompt of token ids, each id. Raises :class:`BodyError`
-    for what the model cannot do.
+    for what the model cannot do, :class:`ModelError` for another model where ``model`` has one name.
     """
+    if body.model and body.model != model.name and not model.any_name:
+        raise ModelError(body.model)
     tokens = body.max_completion_tokens or body.max_tokens
     tokens = fixed_tokens or (DEFAULT_TOKENS if tokens is None else tokens)
     if not 1 <= tokens <= MOST_TOKENS:
-        raise BodyError(f"max_tokens is {tokens}; it can be 1 to {MOST_TOKENS}")
+        raise BodyError(f"max_tokens is {tokens}; it can be 1 to {MOST_TOKENS}", "max_tokens")
     contents = [*(message.content for message in body.messages or ()), body.prompt]
     prompt = list(chain.from_iterable(map(_words, contents)))
     if model.most_context and len(prompt) + tokens > model.most_context:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import resource
 import signal
+import time
 from collections.abc import Callable
 
 import uvloop
@@ -34,8 +35,8 @@ async def _serve(fleet: Fleet, model: str, host: str, port: int, seed: int, read
     loop = asyncio.get_running_loop()
     live = Live(fleet, seed)
     pace = EnginePace(live, now_ns())
-    told = Model(model, live.most_context, live.block_tokens)
-    server = Server(loop, pace, host, port, model=told, metrics=pace.metrics)
+    told = Model(model, live.most_context, live.block_tokens, any_name=False)
+    server = Server(loop, pace, host, port, model=told, metrics=pace.metrics, unix_s=time.time)
     end = asyncio.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(kind, end.set)

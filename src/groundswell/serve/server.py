@@ -14,7 +14,7 @@ from groundswell.serve.body import BodyError, Model, asked_of, body_of
 from groundswell.serve.connection import Connection, Request
 from groundswell.serve.log import Log
 from groundswell.serve.pace import Asked, Pace
-from groundswell.serve.reply import CREATED, Dialect, failure, page
+from groundswell.serve.reply import CREATED, Dialect, Stamp, failure, page
 
 Page = Callable[[Sequence[str]], bytes]
 """The reply to a request for ``/NAME/one/two``, given ``("one", "two")``."""
@@ -37,6 +37,7 @@ class _Reply:
     stream: bool
     usage: bool
     keep: bool
+    stamp: Stamp
     made: int = 0
 
 
@@ -44,7 +45,8 @@ class Server:
     """Answers on ``host`` and ``port`` (0: any that is free) as ``pace`` says, as long as its loop runs.
 
     ``fixed_tokens``: what all replies have; 0 is as many as each asks for. ``pages`` are what it knows by GET, and may
-    be added to, as may ``metrics``, under the names that vLLM has. Raises UsageError where it cannot listen.
+    be added to, as may ``metrics``, under the names that vLLM has; ``unix_s`` is the time that replies say they were
+    made. Raises UsageError where it cannot listen.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Server:
         model: Model = Model(),  # noqa: B008 (it is frozen)
         fixed_tokens: int = 0,
         metrics: Callable[[], Mapping[str, Metric]] = dict,
+        unix_s: Callable[[], float] = lambda: CREATED,
     ) -> None:
         self.fixed_tokens = fixed_tokens
         self.log = Log()
@@ -66,6 +69,7 @@ class Server:
             "metrics": self._metrics,
         }
         self._loop, self._pace, self._model, self._more_metrics = loop, pace, model, metrics
+        self._unix_s, self._since = unix_s, int(unix_s())
         self._dialects = {chat: Dialect(model.name, chat=chat) for chat in (True, False)}
         self._open: dict[int, _Reply] = {}
         self._number_of: dict[Connection, int] = {}
@@ -120,10 +124,11 @@ class Server:
                 body = body_of(request.body, chat=chat)
                 asked = asked_of(body, self.fixed_tokens, self._model)
             except BodyError as fault:
-                connection.end(failure("400 Bad Request", str(fault)), keep=request.keep)
+                connection.end(failure(fault.status, str(fault), fault.param, fault.kind), keep=request.keep)
                 return
             usage = body.stream_options is not None and body.stream_options.include_usage
-            reply = _Reply(connection, self._dialects[chat], asked, body.stream, usage, request.keep)
+            stamp = Stamp(self.requests, int(self._unix_s()))
+            reply = _Reply(connection, self._dialects[chat], asked, body.stream, usage, request.keep, stamp)
             number = self._number_of[connection] = self.requests
             self.requests += 1
             self._open[number] = reply
@@ -156,18 +161,18 @@ class Server:
         before, reply.made = reply.made, reply.made + count
         last = reply.made >= reply.asked.output_tokens
         self._running += (before == 0) - last
-        data = reply.dialect.token * count if reply.stream else b""
+        data = reply.dialect.token(reply.stamp) * count if reply.stream else b""
         if reply.stream and before == 0:
-            data = reply.dialect.opening + data
+            data = reply.dialect.opening(reply.stamp) + data
         if last:
             del self._open[number], self._number_of[reply.connection]
             self._ended += 1
             self._prompt_tokens += reply.asked.prompt_tokens
             self._made_tokens += reply.asked.output_tokens
             data += (
-                reply.dialect.ending(reply.asked, usage=reply.usage)
+                reply.dialect.ending(reply.asked, reply.stamp, usage=reply.usage)
                 if reply.stream
-                else reply.dialect.whole(reply.asked)
+                else reply.dialect.whole(reply.asked, reply.stamp)
             )
         if data:
             # A reply in one piece is seen at its end only, and that is when its first token is.
@@ -179,7 +184,7 @@ class Server:
             reply.connection.write(data)
 
     def _models(self, rest: Sequence[str]) -> bytes:
-        model: dict[str, object] = {"id": self._model.name, "object": "model", "created": CREATED}
+        model: dict[str, object] = {"id": self._model.name, "object": "model", "created": self._since}
         model["owned_by"] = "groundswell"
         if self._model.most_context:
             model["max_model_len"] = self._model.most_context
