@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from groundswell.chance import compiled
 from groundswell.characterize.figures import Band, Series
@@ -192,7 +192,8 @@ def _with_chi_square(e: Estimate, n: int) -> Estimate:
     """``e``, at least as wide as if the counts were normal and independent: what the bootstrap makes of the variance of
     few bins is too narrow.
     """
-    low, high = (e.value * (n - 1) / float(chi2.ppf(odds, n - 1)) for odds in (0.975, 0.025))
+    half = (n - 1) / 2.0  # a chi-square of n - 1 degrees of freedom is twice a gamma of half as many
+    low, high = (e.value * half / float(gammaincinv(half, odds)) for odds in (0.975, 0.025))
     return Estimate(e.value, float(np.fmin(e.low, low)), float(np.fmax(e.high, high)), n)
 
 

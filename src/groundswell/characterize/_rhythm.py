@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import fdtr
-from scipy.stats import t
+from scipy.special import fdtr, stdtrit
 
 from groundswell.characterize._dispersion import runs
 from groundswell.characterize.figures import Band, Series
@@ -133,7 +132,7 @@ def _profile(seen: _Seen, jitter: float, seed: int) -> tuple[Band, Estimate]:
         left = seen.count - expected
         beyond = left**2 * expected.size / freedom - noise
         noise = noise + max(float(beyond.sum() / (expected**2).sum()), 0.0) * expected**2
-        alike, t_value = _lag_one(left / np.sqrt(np.maximum(noise, 1.0))), float(t.ppf(0.975, freedom))
+        alike, t_value = _lag_one(left / np.sqrt(np.maximum(noise, 1.0))), float(stdtrit(freedom, 0.975))
     requests, covered_s = _summed(place, seen.count, DAY), _summed(place, seen.covered_s, DAY)
     count = np.maximum(requests, 0.5)
     rate, error = count / covered_s, np.sqrt(np.maximum(_summed(place, noise, DAY), 0.5)) / count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 
 from groundswell.characterize._windows import Windows, mostly_covered
 from groundswell.stats.batches import FEWEST, MOST, interval
@@ -37,7 +37,7 @@ def shift_by_chance(requests: float, jitter: float, least: float = 0.5) -> float
         return np.nan
     spread = max(jitter / requests, 1e-9)
     normal = 1.645 * np.sqrt(np.log1p(spread))
-    ends = [requests * spread * gamma.ppf([0.05, 0.95], 1.0 / spread), requests / np.exp([normal, -normal])]
+    ends = [requests * spread * gammaincinv(1.0 / spread, [0.05, 0.95]), requests / np.exp([normal, -normal])]
     unit = 2.0 * least
     low, high = np.moveaxis(np.array(ends) / unit, 1, 0)
     return float((np.ceil(high) / np.maximum(np.floor(low), 0.5)).max())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from groundswell.judge.figures import Curve
 from groundswell.stats.batches import FEWEST, interval, run_length, weights
@@ -246,4 +246,4 @@ def _runs(stretches: int) -> float:
 
 def _widening(runs: float) -> float:
     """How many standard errors a 95 % interval reaches, where they are the bootstrap's of so many runs."""
-    return float(t.ppf(0.975, runs - 1.0) * np.sqrt(runs / (runs - 1.0)))
+    return float(stdtrit(runs - 1.0, 0.975) * np.sqrt(runs / (runs - 1.0)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 from groundswell.stats.estimate import Estimate
 
@@ -150,7 +150,7 @@ def fewest(m: int) -> int:
 
 def tails(n: float) -> tuple[float, float]:
     """The two percentiles of ``n`` bootstrapped things whose distance is right where 2.5 and 97.5 % are too near."""
-    wide = float(norm.cdf(-np.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1)))
+    wide = float(ndtr(-np.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.975)))
     return wide, 1.0 - wide
 
 
