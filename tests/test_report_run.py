@@ -16,13 +16,14 @@ import pytest
 import run_example as example
 from groundswell.cli import execute as command
 from groundswell.errors import UsageError
-from groundswell.judge import judge
+from groundswell.judge import describe, judge
 from groundswell.judge.figures import Reason
 from groundswell.judge.slo import SLO
 from groundswell.report import Figure
 from groundswell.report.figure import Verdict
 from groundswell.report.files import drawn
 from groundswell.report.run import Shown, charts, differences, sections, write_figures, write_html
+from groundswell.report.run.head import summary
 from groundswell.report.run.settings import plain_url
 from groundswell.report.run.summaries import counter, gauge, rate
 from groundswell.results import Results
@@ -112,6 +113,35 @@ def test_a_run_has_its_charts_in_order(one: list[Shown]) -> None:
         "time-server-hits", "ttft-upto", "ttft-tail", "tpot-upto", "tpot-tail", "itl-upto", "itl-tail", "e2e-upto",
         "e2e-tail", "lag-tail", "lag-time", "lengths-ttft", "lengths-tpot", "clients-ttft", "errors-time",
     ]  # fmt: skip
+
+
+def test_a_simulated_run_has_no_server_and_sends_nothing(one: list[Shown]) -> None:
+    own = {"target": "simulation", "url": None, "simulated": True, "fleet": "2 instances"}
+    results = example.run(**own)
+    results = Results(results.frame.drop("sent_s"), results.metadata)
+    given = [shown(results)]
+    told = [text for each in sections(given) for text in (each.lead, each.missing)]
+    told += [text for each in charts(given) for text in (each.title, each.caption)]
+    told += [str(row[0]) for each in sections(given) for table in each.tables for row in table.rows]
+    text = " ".join(told)
+    assert "the fleet's own metrics" in text
+    assert "Fleet: running and waiting requests" in text
+    assert "Requests that came and had not ended" in text
+    assert "nothing is sent in a simulation" in text
+    assert "Output tokens that the fleet counted" in text
+    assert "were sent" not in text
+    assert "server's own" not in text
+    assert "Server: " not in text
+    assert "counted by the fleet" in describe(given[0].judgement)
+    mixed = figure([one[0], replace(given[0], name="b")], "time-open").caption
+    assert "Requests that were sent or came" in mixed
+
+
+def test_the_rate_of_replies_is_no_share_of_what_was_due(one: list[Shown]) -> None:
+    """Those that end within a window may have been due before it, so that they can be more than were due in it."""
+    tiles = summary(one)
+    assert "ended well; " in tiles
+    assert "ended well of" not in tiles
 
 
 def test_two_runs_are_over_one_another_in_two_colours(two: list[Shown]) -> None:

@@ -131,7 +131,7 @@ def _rates(found: Judgement, width: int) -> Iterator[str]:
     )
     counted = f"tokens of all replies: {tokens.asked:,} asked"
     if tokens.output_counted:
-        counted += f", {tokens.output:,} counted by the server"
+        counted += f", {tokens.output:,} counted by the {_teller(found)}"
         counted += f" ({tokens.reason:,} of them reasoning)" if tokens.reason else ""
     counted += f"; of prompts: {tokens.input:,} asked"
     if tokens.prompt_compared:
@@ -140,7 +140,12 @@ def _rates(found: Judgement, width: int) -> Iterator[str]:
     yield from _wrapped(counted + ".", width)
     if found.server:
         totals = "; ".join(f"{t.name.replace('_', ' ')} {t.server:,.0f} (ours {t.ours:,.0f})" for t in found.server)
-        yield from _wrapped(f"the server's counters: {totals}.", width)
+        yield from _wrapped(f"the {_teller(found)}'s counters: {totals}.", width)
+
+
+def _teller(found: Judgement) -> str:
+    """Who counts tokens: a server, or the fleet of a simulation."""
+    return "fleet" if found.run.get("simulated") else "server"
 
 
 def _parts(what: str, parts: Sequence[Part], most: int, width: int) -> Iterator[str]:

@@ -86,7 +86,7 @@ def _tiles(run: Shown) -> Iterator[str]:
     judgement, latencies = run.judgement, run.judgement.latencies
     rates = judgement.rates
     failed = f"; {words.number(judgement.failed)} failed" if judgement.failed else ""
-    yield _tile("Rate", words.rate(rates.ended_per_s), f"ended well of {words.rate(rates.asked_per_s)} due{failed}")
+    yield _tile("Rate", words.rate(rates.ended_per_s), f"ended well; {words.rate(rates.asked_per_s)} due{failed}")
     if not math.isnan(rates.goodput_per_s.value):
         yield _tile("Goodput", words.rate(rates.goodput_per_s.value), said.interval(rates.goodput_per_s, words.rate))
     for metric in ("ttft", "tpot", "e2e"):

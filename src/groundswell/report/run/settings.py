@@ -12,7 +12,7 @@ from groundswell.report import words
 from groundswell.report.axes import YEAR_3000_S
 from groundswell.report.figure import Section, Table
 from groundswell.report.run import said
-from groundswell.report.run.shown import Shown
+from groundswell.report.run.shown import Shown, teller
 
 MOST = 160
 
@@ -105,7 +105,7 @@ def _settings(runs: Sequence[Shown]) -> Table:
 
 
 def _tokens(runs: Sequence[Shown]) -> Table:
-    given = [dict(_counts(run.judgement.tokens)) for run in runs]
+    given = [dict(_counts(run.judgement.tokens, teller(runs))) for run in runs]
     rows = [
         (label, *(each.get(label, said.NONE) for each in given)) for label in dict.fromkeys(k for g in given for k in g)
     ]
@@ -113,23 +113,23 @@ def _tokens(runs: Sequence[Shown]) -> Table:
     return Table("Tokens", head, rows)
 
 
-def _counts(tokens: Tokens) -> Iterator[tuple[str, str]]:
+def _counts(tokens: Tokens, who: str) -> Iterator[tuple[str, str]]:
     yield "Requests", words.number(tokens.requests)
     yield "Input tokens of the workload", words.number(tokens.input)
     if tokens.made:
         yield "Input tokens as they were made", words.number(tokens.made)
     if tokens.prompt:
-        yield "Prompt tokens that the server counted", words.number(tokens.prompt)
+        yield f"Prompt tokens that the {who} counted", words.number(tokens.prompt)
     if tokens.cached:
         yield "of them in its cache", words.number(tokens.cached)
     yield "Output tokens asked for", words.number(tokens.asked)
     if tokens.output_counted:
-        yield "Output tokens that the server counted", words.number(tokens.output)
+        yield f"Output tokens that the {who} counted", words.number(tokens.output)
     if tokens.reason:
         yield "of them reasoning", words.number(tokens.reason)
     if tokens.prompt_compared:
         of = words.number(tokens.prompt_compared)
-        yield "Prompts that the server counts otherwise", f"{words.number(tokens.prompt_mismatches)} of {of}"
+        yield f"Prompts that the {who} counts otherwise", f"{words.number(tokens.prompt_mismatches)} of {of}"
     if tokens.output_compared:
         of = words.number(tokens.output_compared)
         yield "Replies shorter than asked for", f"{words.number(tokens.output_shorter)} of {of}"

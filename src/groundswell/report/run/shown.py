@@ -39,6 +39,11 @@ class Shown:
         return max(self.judgement.window.span_s, 1e-3, *(float(end.max(initial=0.0)) for end in ends))
 
     @property
+    def simulated(self) -> bool:
+        """Whether nothing was sent: its requests came, and its fleet tells of itself."""
+        return bool(self.judgement.run.get("simulated"))
+
+    @property
     def width_s(self) -> float:
         """The length of the stretches of the server's metrics."""
         return summaries.width_s(self.span_s)
@@ -81,3 +86,15 @@ def names(paths: Sequence[Path]) -> list[str]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def teller(runs: Sequence[Shown]) -> str:
+    """Who tells what cannot be seen from outside: a server, or the fleet of a simulation."""
+    kinds = {run.simulated for run in runs}
+    return "server or fleet" if len(kinds) > 1 else "fleet" if True in kinds else "server"
+
+
+def arrived(runs: Sequence[Shown]) -> str:
+    """What requests did first, "were sent" or, where nothing is sent, "came"."""
+    kinds = {run.simulated for run in runs}
+    return "were sent or came" if len(kinds) > 1 else "came" if True in kinds else "were sent"

@@ -1,4 +1,4 @@
-"""What happened when: load, latency and the server's own metrics, below one another on one axis of time."""
+"""What happened when: load, latency and the server's or fleet's own metrics, below one another on one axis of time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from groundswell.report.figure import Figure, Section
 from groundswell.report.plot import Line
 from groundswell.report.run import summaries
 from groundswell.report.run.marks import PANEL, RUNS, Never, Part, lines, n_requests, over_time, said_left_out
-from groundswell.report.run.shown import Shown
+from groundswell.report.run.shown import Shown, arrived, teller
 
 BLUE, ORANGE, GREEN, RED, PINK, INK = (
     palette.LIGHT[name] for name in ("blue", "orange", "green", "red", "pink", "ink")
@@ -30,7 +30,8 @@ LATENCIES = (
 
 def section(runs: Sequence[Shown]) -> Section:
     """Every panel that there is something to draw in."""
-    lead = "What was asked and what came of it; the server's own metrics are below. All share one axis of time."
+    lead = f"What was asked and what came of it; the {teller(runs)}'s own metrics are below. "
+    lead += "All share one axis of time."
     return Section(
         "timeline",
         "Over time",
@@ -69,13 +70,15 @@ def _load(runs: Sequence[Shown]) -> Iterator[Figure]:
     parts = [Part("due", INK, _due), Part("sent", BLUE, _sent), Part("ended", GREEN, _ended)]
     if len(runs) > 1:
         del parts[1]
-    which = "were due, were sent and ended well" if len(runs) == 1 else "were due and ended well"
+    sent = len(runs) == 1 and "sent_s" in runs[0].results
+    which = "were due, were sent and ended well" if sent else "were due and ended well"
     yield from panel(
         runs, "time-rate", "Requests per second", f"Requests that {which}, {counted}.", n,
         axes.count("requests per second"), parts,
     )  # fmt: skip
     yield from panel(
-        runs, "time-open", "Open requests", f"Requests that were sent and had not ended, on average {stretches}.", n,
+        runs, "time-open", "Open requests", f"Requests that {arrived(runs)} and had not ended, on average {stretches}.",
+        n,
         axes.count("open requests"), [Part("open", BLUE, partial(_known, "open"))],
     )  # fmt: skip
     if any(run.judgement.failed for run in runs):
@@ -107,17 +110,18 @@ def _latencies(runs: Sequence[Shown]) -> Iterator[Figure]:
 
 
 def _server(runs: Sequence[Shown]) -> Iterator[Figure]:
-    """What the server said of itself."""
+    """What the server, or a simulated fleet, said of itself."""
+    who = teller(runs)
     stretches = each(runs, "width_s")
     n = " and ".join(words.count(run.metric("at_s").size, "reading") for run in runs)
-    read = f"What the server said, on average over {stretches}" + (", and the least and the most" * (len(runs) == 1))
+    read = f"What the {who} said, on average over {stretches}" + (", and the least and the most" * (len(runs) == 1))
     yield from panel(
-        runs, "time-queue", "Server: running and waiting requests", f"{read}.", n, axes.count("requests"),
+        runs, "time-queue", f"{who.capitalize()}: running and waiting requests", f"{read}.", n, axes.count("requests"),
         [Part("running", BLUE, partial(_gauge, "running")), Part("waiting", ORANGE, partial(_gauge, "waiting"))],
     )  # fmt: skip
     yield from panel(
-        runs, "time-kv", "Server: KV cache in use", f"{read}.", n, axes.share("share of the KV cache", whole=True),
-        [Part("in use", PINK, partial(_gauge, "kv_used"))],
+        runs, "time-kv", f"{who.capitalize()}: KV cache in use", f"{read}.", n,
+        axes.share("share of the KV cache", whole=True), [Part("in use", PINK, partial(_gauge, "kv_used"))],
     )  # fmt: skip
     if any(np.ptp(run.metric("instances")) > 0 for run in runs if run.metric("instances").size):
         yield from panel(
@@ -130,13 +134,13 @@ def _server(runs: Sequence[Shown]) -> Iterator[Figure]:
         ("output_tokens", "output tokens", GREEN),
     ):
         yield from panel(
-            runs, f"time-server-{name.replace('_', '-')}", f"Server: {title} per second",
-            f"By how much the server's counter grew a second, over {stretches}.", n,
+            runs, f"time-server-{name.replace('_', '-')}", f"{who.capitalize()}: {title} per second",
+            f"By how much the {who}'s counter grew a second, over {stretches}.", n,
             axes.count(f"{title} per second"), [Part(title, colour, partial(_counter, name))],
         )  # fmt: skip
     yield from panel(
-        runs, "time-server-hits", "Server: prefix cache hits",
-        f"Of what the server looked up in its prefix cache, the share that it found, over {stretches}.", n,
+        runs, "time-server-hits", f"{who.capitalize()}: prefix cache hits",
+        f"Of what the {who} looked up in its prefix cache, the share that it found, over {stretches}.", n,
         axes.share("share found", whole=True), [Part("found", GREEN, _hits)],
     )  # fmt: skip
 
