@@ -142,14 +142,14 @@ class Linker:
 
     def _steps(self, block: Workload, code: Any, named: Any, name: Any, count: Any, prompts: Any) -> Any:
         n = len(block)
-        ends, at_s = np.cumsum(count), np.ascontiguousarray(block.arrival_s)
+        at_s = block.arrival_s
+        given = [_read_only(x) for x in (prompts, np.cumsum(count), at_s, block.input_tokens, code, named, name)]
         kind, word = np.empty(n, np.int8), np.empty(n, np.uint64)
         base, blocks, known, known_uid, leaf_uid = (np.empty(n, np.int64) for _ in range(5))
         done = 0
         while True:
             done = tree.link(
-                np.ascontiguousarray(prompts), ends, at_s, block.input_tokens, code, named, name, self.block_tokens,
-                self.requests, done, self.nodes, self.ids, self.index, self.talks, self.used,
+                *given, self.block_tokens, self.requests, done, self.nodes, self.ids, self.index, self.talks, self.used,
                 kind, word, base, blocks, known, known_uid, leaf_uid,
             )  # fmt: skip
             if done == n:
@@ -268,3 +268,10 @@ def beginnings(nodes: Any, at: Any, among: Any) -> Any:
     out["uid"], out["within"] = nodes["uid"][at], nodes["uid"][above]
     out["depth"], out["tokens"], out["key"] = nodes["depth"][at], nodes["tokens"][at], nodes["key"][at]
     return out
+
+
+def _read_only(values: Any) -> Any:
+    """The same for a kernel that is compiled once: whether an array may be written to is a part of its type."""
+    view = np.ascontiguousarray(values).view()
+    view.flags.writeable = False
+    return view
