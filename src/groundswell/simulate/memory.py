@@ -47,6 +47,13 @@ def blocks_that_fit(
         reserve = reserve_bytes(model, tp, tp * pp, most_running if last else 0, most_tokens)
         block_bytes = 2 * layers * model.kv_heads_on(tp) * model.head_size * BYTES * block_tokens
         blocks = int((usable - weights - reserve) // block_bytes)
+        left = usable - weights - reserve
+        if blocks < 1 and left >= block_bytes / block_tokens:
+            raise UsageError(
+                f"not one block of {block_tokens:,} tokens (block_size) fits beside {model.model} on {tp * pp} "
+                f"{gpu.gpu} (tp {tp}, pp {pp}): it takes {show_bytes(block_bytes)} on each, where {show_bytes(left)} "
+                "are left; smaller blocks would help"
+            )
         if blocks < 1:
             raise UsageError(
                 f"{model.model} does not fit on {tp * pp} {gpu.gpu} (tp {tp}, pp {pp}): of the {show_bytes(usable)} "
