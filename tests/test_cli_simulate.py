@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from groundswell import progress
 from groundswell.cli import execute as run
 from groundswell.errors import DataError, UsageError
 from groundswell.results import Results
+from groundswell.simulate import spec
 from groundswell.simulate.cost import engine_of
 from groundswell.simulate.failures import drawn_outages
 from groundswell.simulate.fleet import simulate
@@ -185,6 +187,53 @@ def test_a_request_that_fits_nowhere_is_a_row_that_failed(tmp_path: Path, capsys
     assert "too long" in told.out
 
 
+def test_where_all_fail_it_says_how_long_a_request_may_be(
+    workload: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.parquet"
+    assert run(["simulate", workload, "-o", str(path), *ENGINE, "--kv-blocks", "1", "--block-size", "2"]) == 0
+    assert Results.read(path).frame["error"].to_list() == ["too long"] * 400
+    said = " ".join(capsys.readouterr().err.split())
+    assert said == (
+        "note: 400 of 400 requests failed as too long: an instance has memory for 2 tokens of a prompt and its reply"
+    )
+
+
+def test_what_did_not_run_is_no_reason_to_doubt_step_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Step times are known up to 32,768 tokens; the request of 40,000 has no room, that of 35,000 where there is."""
+    base = asked(50)
+    for longest, blocks, beyond in ((40_000, 2_200, False), (35_000, 2_200, True)):
+        long = base.frame.with_columns(input_tokens=pl.Series([longest, *base.input_tokens[1:]], dtype=pl.Int32))
+        source = tmp_path / "w.parquet"
+        Workload(long).write(source)
+        assert run(["simulate", str(source), "-o", str(tmp_path / "r"), *ENGINE, "--kv-blocks", str(blocks)]) == 0
+        said = capsys.readouterr().err
+        assert ("are guesses" in " ".join(said.split())) == beyond
+        assert ("failed as too long" in " ".join(said.split())) != beyond
+
+
+def test_stages_that_nobody_goes_through_are_told(
+    workload: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stages = ["--stage", "fetch:item=1s", "--stage", "encode:item=1s"]
+    assert run(["simulate", workload, "-o", str(tmp_path / "r"), *ENGINE, *stages]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert said == "note: no request has images, audio or video, so none goes through fetch, encode"
+
+
+def test_more_than_memory_holds_is_called_that(
+    workload: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> Results:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(spec, "simulate", full)
+    assert run(["simulate", workload, "-o", str(tmp_path / "r"), *ENGINE, "--kv-blocks", "99", "--instances", "3"]) == 2
+    said = capsys.readouterr().err
+    assert "out of memory: the instances and their blocks of keys and values (3 x 99) are more than" in said
+    assert "written" not in said
+
+
 # Fleets in files
 
 
@@ -208,6 +257,13 @@ POOL = '[[pool]]\nmodel = "qwen2.5-14b"\ngpu = "a100"\ntp = 2\n'
         (POOL + "tpp = 2", "f.toml:5: unknown key 'tpp'; [[pool]] has model, gpu"),
         (POOL + POOL + 'instances = "2"', "f.toml:9: instances: expected int, got str"),
         (POOL + "instances = 0", "f.toml:5: instances: expected int >= 1"),
+        (POOL + "instances = 100001", "f.toml:5: instances: expected int <= 100000"),
+        (POOL + "instances = 99999999999999999999999", "f.toml:5: instances: expected int <= 100000"),
+        (POOL + "num_gpu_blocks = 99999999999999", "f.toml:5: num_gpu_blocks: expected int <= 100000000"),
+        (POOL + 'overhead = "1e300"', "f.toml:1: 1e300 is longer than 100 years"),
+        (POOL + '[[stage]]\nname = "a"\n' * 2, "f.toml: there are 2 stages 'a'"),
+        (POOL + '[[stage]]\nname = "prefill"', "f.toml: a stage cannot be called 'prefill'"),
+        (POOL + '[scaling]\nscaler = "reactive"\nfirst = 2', "f.toml: 2 instances cannot run at first"),
         (POOL + 'role = "both"', "f.toml:5: role: invalid enum value 'both'; it can be all, prefill, decode"),
         (POOL + "num_gpu_blocks = 0", "f.toml:5: num_gpu_blocks: expected int >= 1"),
         (POOL + '[[pool]]\nmodel = "x"\ngpu = "a100"', "f.toml:5: there is no model 'x'; those known are"),
@@ -262,6 +318,29 @@ def test_what_a_file_cannot_mean_is_told_with_its_place(text: str, words: str, t
         ([*ENGINE, "--router", "nope"], "routing has no 'nope'; it has dual_pool, jsq"),
         ([*ENGINE, "--scaler", "nope"], "scaling has no 'nope'"),
         ([*ENGINE, "--startup", "3m"], "are for a --scaler"),
+        ([*ENGINE, "--instances", "9" * 23], "'--instances': Input should be less than or equal to 100000"),
+        ([*ENGINE, "--kv-blocks", "9" * 14], "'--kv-blocks': Input should be less than or equal to 100000000"),
+        ([*ENGINE, "--tries", "9" * 23], "'--tries': Input should be less than or equal to 1000000000"),
+        ([*ENGINE, "--overhead", "1e300"], "1e300 is longer than 100 years; times of a fleet are at most that"),
+        ([*ENGINE, "--overhead", "2d"], "a profile's overhead_s is a time of one step, at most a day, not 172800 s"),
+        ([*ENGINE, "--view", "1e300"], "1e300 is longer than 100 years"),
+        ([*ENGINE, "--stage", "a:item=1s,parallel=9999999999"], "parallel is at most 1,000,000,000, or 0"),
+        ([*ENGINE, "--stage", "queue:item=1s"], "a stage cannot be called 'queue', as that is what results call"),
+        ([*ENGINE, "--stage", "a:item=1s", "--stage", "a:item=2s"], "there are 2 stages 'a': each has a name of its"),
+        ([*ENGINE, "--retry", "1s"], "--tries and --retry are for instances that fail: --outage, or --mtbf and"),
+        ([*ENGINE, "--tries", "1"], "--tries and --retry are for instances that fail"),
+        (
+            [*ENGINE, "--instances", "2", "--scaler", "reactive", "--first-instances", "3"],
+            "3 instances cannot run at first: the fleet has 2 instances",
+        ),
+        (
+            [*ENGINE, "--scaler", "reactive", "--least-instances", "2"],
+            "2 instances cannot run at least: the fleet has 1 instance",
+        ),
+        (
+            [*ENGINE, "--block-size", "1000000"],
+            "not one block of 1,000,000 tokens (block_size) fits beside qwen2.5-14b",
+        ),
         ([*ENGINE, "--policy", "nope"], "an engine has no policy 'nope'; it has fcfs, shortest, longest, priority"),
         ([*ENGINE, "--priority", "a=1"], "clients have priorities, and no engine heeds them"),
         ([*ENGINE, "--policy", "priority", "--priority", "a"], "--priority a: say CLIENT=N with a whole number"),
@@ -299,6 +378,23 @@ def test_a_server_needs_a_place_and_a_fleet_that_stays(
 ) -> None:
     assert run(["simulate", "--serve", place, *ENGINE, *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_one_request_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "one.parquet"
+    asked(1).write(path)
+    assert run(["simulate", str(path), "-o", str(tmp_path / "results.parquet"), *ENGINE]) == 0
+    said = capsys.readouterr().out
+    assert "results.parquet: 1 request\n" in said
+    assert "1 requests" not in said
+
+
+def test_the_text_for_compare_is_of_two_runs_in_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    """``compare`` is of workloads, and refuses results."""
+    assert run(["simulate", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "report A B says how far apart two runs are" in said
+    assert "compare" not in said
 
 
 def test_without_a_workload_it_says_how(capsys: pytest.CaptureFixture[str]) -> None:
@@ -341,7 +437,7 @@ def test_a_fleet_answers_until_ctrl_c() -> None:
     assert usage == {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
     assert process.returncode == 0
     assert "2 instances on 2 a100 each, router jsq, as qwen2.5-14b" in said
-    assert "1 requests came" in said
+    assert "\n1 request came" in said
 
 
 # Failures by chance

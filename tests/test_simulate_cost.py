@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from groundswell.errors import DataError, OutputError, UsageError
 from groundswell.population import embedded_names
 from groundswell.simulate.cost import OVERHEAD_S, Profile, engine_of, kv_blocks, profile_of, profiles
-from groundswell.simulate.engine import step_s
 from groundswell.simulate.facts import gpu_of, model_of
 from groundswell.simulate.memory import blocks_that_fit, stages, weight_bytes
 from groundswell.simulate.parts import Engine, StepCost
 from groundswell.simulate.pipeline import SEND_S, pipelined
+from groundswell.simulate.step import step_s
 
 DATA = Path(os.environ.get("GROUNDSWELL_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 FITTED = DATA / "latency" / "step_time_coefficients.csv"
@@ -223,6 +223,8 @@ def test_stages_share_the_layers_as_vllm_does() -> None:
 def test_a_model_that_does_not_fit_says_so() -> None:
     with pytest.raises(UsageError, match=r"qwen2\.5-72b does not fit on 1 a100 .* 76\.5 GB .* weights take 145 GB"):
         kv_blocks("qwen2.5-72b", "a100")
+    with pytest.raises(UsageError, match=r"not one block of 1,000,000 tokens .* takes 98\.3 GB on each"):
+        kv_blocks("qwen2.5-14b", "a100", 2, 1, 1_000_000)
     with pytest.raises(UsageError, match="28 heads, which cannot be divided among 8"):
         kv_blocks("qwen2.5-7b", "a100", 8)
     with pytest.raises(UsageError, match="80 layers, too few for 81"):
@@ -318,6 +320,8 @@ def test_an_engine_has_the_options_it_is_given() -> None:
     assert engine.blocks == blocks_that_fit(model_of("qwen2.5-14b"), gpu_of("a100"), 2, 1, 16, 0.9, 128, 8192)
     assert engine_of("qwen2.5-14b", "a100", 2, blocks=77).blocks == 77
     assert engine_of("qwen2.5-14b", "a100", 2, block_tokens=32).blocks == kv_blocks("qwen2.5-14b", "a100", 2, 1, 32)
+    with pytest.raises(UsageError, match="whose steps have 1 token cannot run 2 requests"):
+        engine_of("qwen2.5-14b", "a100", 2, most_tokens=1, most_running=2)
     with pytest.raises(UsageError, match="policy"):
         engine_of("qwen2.5-14b", "a100", 2, policy="best")
 
@@ -327,7 +331,7 @@ def test_an_engine_of_ones_own_says_how_much_it_holds() -> None:
     assert mine.configured().blocks == 2588
     with pytest.raises(UsageError, match=r"no model 'mine-9b'.* kv_tokens"):
         dataclasses.replace(mine, kv_tokens=None).configured()
-    with pytest.raises(UsageError, match="blocks must be 1 or more"):
+    with pytest.raises(UsageError, match=r"not one block of 16 tokens .* fits: .* memory for 15"):
         dataclasses.replace(mine, kv_tokens=15).configured()
 
 
@@ -340,6 +344,9 @@ def test_an_engine_of_ones_own_says_how_much_it_holds() -> None:
         ({"held_out_error": math.nan}, "held_out_error is a share"),
         ({"kernels": StepCost(0.01, token_s=-1e-6)}, "token_s must be 0 or more"),
         ({"kernels": StepCost(math.inf)}, "c0_s must be 0 or more"),
+        ({"kernels": StepCost(0.01, context_s=1e300)}, "context_s is a time of one step, at most a day, not 1e\\+300"),
+        ({"overhead_s": 86_401.0}, "overhead_s is a time of one step, at most a day"),
+        ({"prompt_host_s": 1e300}, "prompt_host_s is a time of one step, at most a day"),
         ({"overhead_s": -0.011}, "must take some time"),
         ({"overhead_s": math.nan}, "must take some time"),
     ],

@@ -7,6 +7,7 @@ go before its end: files are finished, and the code is 141, with nothing said.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,8 @@ def _run(given: list[str]) -> int:
     except OSError as fault:
         if fault.filename is not None:
             raise  # the library tells of files
+        if fault.errno == errno.ENOMEM:
+            return _fail("out of memory", 1)
         # Our output cannot be written: its disk is full. The interpreter must not try again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(f"cannot be written: {fault.strerror}", 1)

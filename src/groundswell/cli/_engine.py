@@ -10,6 +10,7 @@ import typer
 
 from groundswell.cli import _options as take
 from groundswell.errors import UsageError
+from groundswell.simulate.limits import MOST_BLOCKS, MOST_COUNT
 
 if TYPE_CHECKING:
     from groundswell.simulate.cost import Profile
@@ -23,8 +24,12 @@ class Engines:
 
     model: Annotated[str | None, take.option("The model, such as qwen2.5-14b.", "NAME")] = None
     gpu: Annotated[str | None, take.option("The GPU, such as a100 or h100.", "NAME")] = None
-    tp: Annotated[int, typer.Option(metavar="N", min=1, help="GPUs that share each layer (tensor parallelism).")] = 1
-    pp: Annotated[int, typer.Option(metavar="N", min=1, help="Stages of layers (pipeline parallelism).")] = 1
+    tp: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MOST_COUNT, help="GPUs that share each layer (tensor parallelism).")
+    ] = 1
+    pp: Annotated[
+        int, typer.Option(metavar="N", min=1, max=MOST_COUNT, help="Stages of layers (pipeline parallelism).")
+    ] = 1
     profile: Annotated[
         Path | None, take.option("A profile of step times of your own (TOML), instead of --model and --gpu.", "FILE")
     ] = None
@@ -33,16 +38,21 @@ class Engines:
         take.option("What the host adds to a step, such as 1ms. If not given: what the profile says.", "TIME"),
     ] = None
     max_num_seqs: Annotated[
-        int, typer.Option("--max-num-seqs", metavar="N", min=1, help="Most requests that run at a time.")
+        int,
+        typer.Option("--max-num-seqs", metavar="N", min=1, max=MOST_COUNT, help="Most requests that run at a time."),
     ] = 256
     max_batched_tokens: Annotated[
-        int, typer.Option("--max-num-batched-tokens", metavar="N", min=1, help="Most tokens of a step.")
+        int, typer.Option("--max-num-batched-tokens", metavar="N", min=1, max=MOST_COUNT, help="Most tokens of a step.")
     ] = 2048
     kv_blocks: Annotated[
         int | None,
-        take.option("Blocks of keys and values. If not given: what fits into the GPUs' memory.", "N", min=1),
+        take.option(
+            "Blocks of keys and values. If not given: what fits into the GPUs' memory.", "N", min=1, max=MOST_BLOCKS
+        ),
     ] = None
-    block_size: Annotated[int, typer.Option(metavar="TOKENS", min=1, help="Tokens of a block of keys and values.")] = 16
+    block_size: Annotated[
+        int, typer.Option(metavar="TOKENS", min=1, max=MOST_COUNT, help="Tokens of a block of keys and values.")
+    ] = 16
     gpu_memory_utilization: Annotated[
         float, typer.Option(metavar="SHARE", min=0.01, max=1.0, help="What of the GPUs' memory the engine may use.")
     ] = 0.9

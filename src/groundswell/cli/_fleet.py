@@ -14,6 +14,7 @@ from groundswell.cli import _options as take
 from groundswell.cli._engine import Engines
 from groundswell.errors import UsageError
 from groundswell.family import part_names
+from groundswell.simulate.limits import MOST_COUNT, MOST_INSTANCES
 
 if TYPE_CHECKING:
     from groundswell.simulate.spec import FleetSpec, Stated
@@ -26,7 +27,9 @@ File = Annotated[
     Path | None,
     take.option("The fleet as a TOML file, for pools that differ; examples/fleet.toml shows one.", "FILE", "--fleet"),
 ]
-Instances = Annotated[int, typer.Option(metavar="N", min=1, help="How many; with a scaler at most so many.")]
+Instances = Annotated[
+    int, typer.Option(metavar="N", min=1, max=MOST_INSTANCES, help="How many; with a scaler at most so many.")
+]
 Router = Annotated[
     str | None,
     take.option(f"Which instance a request goes to: {ROUTERS}. If not given: jsq.", "ROUTER"),
@@ -35,9 +38,14 @@ View = Annotated[
     str | None, take.option("The router sees what is in flight as it was up to so long ago. If not given: now.", "TIME")
 ]
 Prefill = Annotated[
-    int | None, take.option("So many instances read prompts, and others decode.", "N", "--prefill-instances", min=1)
+    int | None,
+    take.option(
+        "So many instances read prompts, and others decode.", "N", "--prefill-instances", min=1, max=MOST_INSTANCES
+    ),
 ]
-Decode = Annotated[int | None, take.option("So many instances decode.", "N", "--decode-instances", min=1)]
+Decode = Annotated[
+    int | None, take.option("So many instances decode.", "N", "--decode-instances", min=1, max=MOST_INSTANCES)
+]
 TransferTime = Annotated[
     str | None, take.option("What it takes to hand a request's keys and values on.", "TIME", "--transfer")
 ]
@@ -50,7 +58,9 @@ Mtbf = Annotated[str | None, take.option("Instances fail by chance: the mean tim
 Mttr = Annotated[str | None, take.option("And the mean time until it is back.", "TIME")]
 Tries = Annotated[
     int | None,
-    take.option("How often a request is sent at most, if its instances fail. If not given: 3.", "N", min=1),
+    take.option(
+        "How often a request is sent at most, if its instances fail. If not given: 3.", "N", min=1, max=MOST_COUNT
+    ),
 ]
 Retry = Annotated[str | None, take.option("How long after a failure it is sent anew. If not given: at once.", "TIME")]
 Scaler = Annotated[
@@ -60,8 +70,13 @@ Scaler = Annotated[
 Startup = Annotated[
     str | None, take.option("From when an instance is wanted until it takes requests. If not given: 2m.", "TIME")
 ]
-First = Annotated[int | None, take.option("How many run at first. If not given: 1.", "N", "--first-instances", min=1)]
-Least = Annotated[int | None, take.option("How many at least. If not given: 1.", "N", "--least-instances", min=1)]
+First = Annotated[
+    int | None,
+    take.option("How many run at first. If not given: 1.", "N", "--first-instances", min=1, max=MOST_INSTANCES),
+]
+Least = Annotated[
+    int | None, take.option("How many at least. If not given: 1.", "N", "--least-instances", min=1, max=MOST_INSTANCES)
+]
 Priorities = Annotated[
     list[str] | None,
     take.option("With --policy priority: a client, and its priority, the lowest first; may be repeated.", "CLIENT=N"),
@@ -155,7 +170,10 @@ class FleetOptions:
             if self.mtbf is None or self.mttr is None:
                 raise UsageError("--mtbf and --mttr go together: how long instances run, and how long they are down")
             changes["failures"] = FailuresSpec(self.mtbf, self.mttr)
-        scaling = _given(first=self.first, least=self.least, startup=self.startup)
+        spec = msgspec.structs.replace(spec, **changes)
+        if _given(tries=self.tries, retry=self.retry) and not spec.outage and spec.failures is None:
+            raise UsageError("--tries and --retry are for instances that fail: --outage, or --mtbf and --mttr")
+        changes, scaling = {}, _given(first=self.first, least=self.least, startup=self.startup)
         if self.scaler is not None:
             changes["scaling"] = ScalingSpec(self.scaler, **scaling)
         elif scaling:
@@ -204,4 +222,6 @@ def _stage(text: str) -> Any:
         if not values["parallel"].isdecimal():
             raise UsageError(f"--stage {text}: parallel is a whole number of 0 or more, not {values['parallel']!r}")
         values["parallel"] = int(values["parallel"])
+        if values["parallel"] > MOST_COUNT:
+            raise UsageError(f"--stage {text}: parallel is at most {MOST_COUNT:,}, or 0 for any number")
     return StageSpec(name, **values)

@@ -56,8 +56,8 @@ def simulate(
 ) -> int:
     """Say what a fleet of serving engines would make of a workload, without any of them.
 
-    Results are those of a replay: judge, report and compare take them. With --serve the fleet answers requests that are
-    sent to it.
+    Results are those of a replay: judge and report take them, and report A B says how far apart two runs are. With
+    --serve the fleet answers requests that are sent to it.
     """
     if serve is not None:
         if workload is not None or output is not None or slo is not None:
@@ -69,6 +69,7 @@ def simulate(
     from groundswell.cli.replay import slo_of
     from groundswell.judge import judge
     from groundswell.judge.text import describe
+    from groundswell.units import counted
     from groundswell.whole_file import check_apart, check_place
 
     bounds, stated = slo_of(slo), fleet.stated(engines)
@@ -78,9 +79,9 @@ def simulate(
     results = _simulated(stated, asked, workload, output, seed, turns)
     results.write(output)
     judgement = judge(results, bounds)
-    print(f"wrote {output}: {len(results):,} requests")
+    print(f"wrote {output}: {counted(len(results), 'request')}")
     print(f"\n{describe(judgement)}\n\n{_used(results)}")
-    for remark in (*_overloaded(results, judgement), *stated.notes(results)):
+    for remark in (*_passed_by(stated, asked), *_overloaded(results, judgement), *stated.notes(results)):
         note(remark)
     return 1 if judgement.verdict == "invalid" else 0
 
@@ -112,14 +113,14 @@ def _simulated(stated: Stated, asked: Workload, path: Path, output: Path, seed: 
 
 def _used(results: Results) -> str:
     """What the instances did, in a sentence or two."""
-    from groundswell.units import show_duration
+    from groundswell.units import counted, show_duration
 
     run, series, totals = results.run, results.series, results.totals
     said = [
         f"{run['fleet']}, router {run['router']}: busy {run['busy_share']:.0%} of the time",
         f"up to {max(series['kv_used'], default=0.0):.0%} of the KV cache in use",
-        f"up to {max(series['waiting'], default=0.0):,.0f} requests waiting",
-        f"{totals['preemptions']:,.0f} preemptions",
+        f"up to {counted(round(max(series['waiting'], default=0.0)), 'request')} waiting",
+        counted(round(totals["preemptions"]), "preemption"),
     ]
     if totals.get("prefix_queries"):
         said.append(f"{totals['prefix_hits'] / totals['prefix_queries']:.1%} of prompt tokens from the prefix cache")
@@ -140,14 +141,28 @@ def _overloaded(results: Results, judgement: Judgement) -> list[str]:
     left = backlog_of([results], judgement.window.begin_s)
     if not left.grows:
         return []
+    from groundswell.units import counted
+
     return [
-        f"overloaded: {left.waiting:,} requests waited when the last one came, and ever more of them through the run; "
-        "percentiles would be other ones after a longer run"
+        f"overloaded: {counted(left.waiting, 'request')} waited when the last one came, and ever more of them through "
+        "the run; percentiles would be other ones after a longer run"
     ]
+
+
+def _passed_by(stated: Stated, asked: Workload) -> list[str]:
+    """What to say of stages that no request has to go through."""
+    from groundswell.table import ITEM_COLUMNS
+
+    there = [name for name in ITEM_COLUMNS if name in asked.frame.columns]
+    if not stated.fleet.stages or any(asked.frame[name].list.len().sum() for name in there):
+        return []
+    names = ", ".join(stage.name for stage in stated.fleet.stages)
+    return [f"no request has images, audio or video, so none goes through {names}"]
 
 
 def _serve(place: str, stated: Stated, seed: int) -> int:
     from groundswell.serve.engine import serve_fleet
+    from groundswell.units import counted
 
     host, colon, number = place.rpartition(":")
     if not colon or not number.isdecimal() or int(number) > 65_535:
@@ -163,5 +178,5 @@ def _serve(place: str, stated: Stated, seed: int) -> int:
         print(f"http://{shown}:{port}", flush=True)
 
     requests = serve_fleet(stated.fleet, stated.model, host, int(number), seed, ready)
-    print(f"{requests:,} requests came", file=sys.stderr)
+    print(f"{counted(requests, 'request')} came", file=sys.stderr)
     return 0

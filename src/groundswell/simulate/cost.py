@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from groundswell.errors import DataError, UsageError
 from groundswell.simulate.facts import DATA, Model, gpu_of, model_of
+from groundswell.simulate.limits import LONGEST_STEP_S
 from groundswell.simulate.memory import blocks_that_fit
 from groundswell.simulate.parts import Engine, StepCost
 from groundswell.simulate.pipeline import pipelined
@@ -85,6 +86,10 @@ class Profile:
             value = getattr(self.kernels, field.name)
             if not 0.0 <= value < math.inf:
                 raise UsageError(f"a profile's {field.name} must be 0 or more, not {value}")
+        host = {"overhead_s": self.overhead_s, "prompt_host_s": self.prompt_host_s}
+        for name, value in {**asdict(self.kernels), **host}.items():
+            if name != "hinge_tokens" and LONGEST_STEP_S < value < math.inf:
+                raise UsageError(f"a profile's {name} is a time of one step, at most a day, not {value:g} s")
         if not 0.0 < self.kernels.c0_s + self.overhead_s < math.inf:
             raise UsageError(
                 f"a step must take some time: c0_s and overhead_s are {self.kernels.c0_s} and {self.overhead_s}"
@@ -135,6 +140,11 @@ class Profile:
         blocks = options.get("blocks")
         if blocks is None and self.kv_tokens is not None:
             blocks = self.kv_tokens // like.block_tokens
+            if blocks < 1:
+                raise UsageError(
+                    f"not one block of {like.block_tokens:,} tokens (block_size) fits: the profile says that there is "
+                    f"memory for {self.kv_tokens:,} (kv_tokens)"
+                )
         elif blocks is None:
             blocks = self._blocks(memory_share, like)
         return replace(like, blocks=blocks, most_tokens=like.most_tokens * self.pp)

@@ -5,6 +5,7 @@ Times are seconds, or text such as ``30s``; a part's own names are those of :mod
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,17 +21,21 @@ from groundswell.scaling import SCALING
 from groundswell.simulate.cost import MEMORY_SHARE, Profile, profile_of
 from groundswell.simulate.failures import drawn_outages
 from groundswell.simulate.fleet import simulate
+from groundswell.simulate.limits import LONGEST_S, MOST_BLOCKS, MOST_COUNT, MOST_INSTANCES
 from groundswell.simulate.parts import Fleet, Outage, Pool, Role, Scaling, Stage, Transfer
 from groundswell.table import Workload
-from groundswell.units import parse_duration
+from groundswell.units import counted, parse_duration
 
 Time = float | str
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=MOST_COUNT)]
 
 
 def seconds(time: Time) -> float:
     """Of a time as it was stated. Raises UsageError for what is none."""
-    return parse_duration(time if isinstance(time, str) else repr(time))
+    found_s = parse_duration(time if isinstance(time, str) else repr(time))
+    if found_s > LONGEST_S:
+        raise UsageError(f"{time} is longer than 100 years; times of a fleet are at most that")
+    return found_s
 
 
 class PoolSpec(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,14 +47,14 @@ class PoolSpec(Struct, frozen=True, forbid_unknown_fields=True):
     pp: Count = 1
     profile: str | None = None
     overhead: Time | None = None
-    instances: Count = 1
+    instances: Annotated[int, Meta(ge=1, le=MOST_INSTANCES)] = 1
     name: str = ""
     role: Role = "all"
     max_num_seqs: Count = 256
     max_num_batched_tokens: Count = 2048
     block_size: Count = 16
     gpu_memory_utilization: float = MEMORY_SHARE
-    num_gpu_blocks: Count | None = None
+    num_gpu_blocks: Annotated[int, Meta(ge=1, le=MOST_BLOCKS)] | None = None
     watermark: float = 0.0
     policy: str = "fcfs"
     prefix_caching: bool = True
@@ -92,7 +97,7 @@ class StageSpec(Struct, frozen=True, forbid_unknown_fields=True):
     request: Time = 0.0
     item: Time = 0.0
     token: Time = 0.0
-    parallel: Annotated[int, Meta(ge=0)] = 1
+    parallel: Annotated[int, Meta(ge=0, le=MOST_COUNT)] = 1
 
     def stage(self) -> Stage:
         """The stage that it means."""
@@ -191,6 +196,9 @@ class Stated:
         )
         if spec.transfer is not None and all(pool.role == "all" for pool in fleet.pools):
             raise UsageError("a transfer is between pools that read prompts and such that decode; there are none")
+        _check_stages([stage.name for stage in spec.stage])
+        if spec.scaling is not None:
+            _check_counts(spec.scaling, fleet.instances)
         failures = None
         if spec.failures is not None:
             if spec.outage:
@@ -213,16 +221,57 @@ class Stated:
         if self.failures is not None and len(workload):
             drawn = drawn_outages(fleet.instances, *self.failures, float(workload.arrival_s[-1]), seed)
             fleet = replace(fleet, outages=drawn)
-        results = simulate(workload, fleet, seed, turns, **how)
+        try:
+            results = simulate(workload, fleet, seed, turns, **how)
+        except (OSError, MemoryError) as fault:
+            if isinstance(fault, OSError) and fault.errno != errno.ENOMEM:
+                raise
+            raise UsageError(_too_large(fleet)) from None
         return replace(results, metadata={**results.metadata, "run": {**self.about, **results.run}})
 
     def notes(self, results: Results) -> list[str]:
         """What has to be known of the profiles for what came of a run."""
-        longest = int(np.max(results.floats("prompt_tokens") + results.floats("asked_tokens"), initial=0.0))
-        said = []
+        ran = (results.frame["error"] != "too long").fill_null(True).to_numpy()
+        context = results.floats("prompt_tokens") + results.floats("asked_tokens")
+        longest = int(np.max(context[ran], initial=0.0))
+        said = self._refused(int(np.sum(~ran)), len(results))
         for pool, profile in zip(self.fleet.pools, self.profiles, strict=True):
             said += profile.notes(pool.engine.most_tokens, min(longest, pool.engine.most_context))
         return list(dict.fromkeys(said))
+
+    def _refused(self, count: int, requests: int) -> list[str]:
+        """What to say of so many requests that were too long."""
+        if not count:
+            return []
+        room = " or ".join(f"{most:,}" for most in sorted({pool.engine.most_context for pool in self.fleet.pools}))
+        return [
+            f"{count:,} of {counted(requests, 'request')} failed as too long: an instance has memory for {room} tokens "
+            "of a prompt and its reply"
+        ]
+
+
+def _check_stages(names: Sequence[str]) -> None:
+    """Raises UsageError for names that a reader of the results could not tell apart."""
+    for name in names:
+        if name in _PHASES:
+            raise UsageError(f"a stage cannot be called {name!r}, as that is what results call a time of every request")
+        if names.count(name) > 1:
+            raise UsageError(f"there are {names.count(name)} stages {name!r}: each has a name of its own")
+
+
+def _check_counts(scaling: ScalingSpec, instances: int) -> None:
+    """Raises UsageError where more are to run than there are."""
+    for count, what in ((scaling.first, "run at first"), (scaling.least, "run at least")):
+        if count > instances:
+            raise UsageError(f"{count:,} instances cannot {what}: the fleet has {counted(instances, 'instance')}")
+
+
+def _too_large(fleet: Fleet) -> str:
+    engines = " + ".join(f"{pool.instances:,} x {pool.engine.blocks:,}" for pool in fleet.pools)
+    return (
+        f"out of memory: the instances and their blocks of keys and values ({engines}) are more than this machine can "
+        "hold; simulate fewer"
+    )
 
 
 def _about(spec: FleetSpec, fleet: Fleet, profiles: Sequence[Profile]) -> dict[str, Any]:
@@ -253,6 +302,8 @@ def _about(spec: FleetSpec, fleet: Fleet, profiles: Sequence[Profile]) -> dict[s
     }
 
 
+_PHASES = ("on the way", "queue", "prefill")
+"""Of a request before its first token, beside the stages (:mod:`groundswell.judge.phases`)."""
 _ENGINE = (
     "blocks",
     "most_running",
