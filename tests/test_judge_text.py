@@ -63,6 +63,12 @@ def test_the_verdict_comes_first_and_says_why() -> None:
     assert text.index("FAILS") < text.index("ttft  ms")
 
 
+def test_one_request_is_one() -> None:
+    text = describe(judge(run_of([1.0], [0.5], done_s=[2.0])))
+    assert "1 request in " in text
+    assert "1 requests" not in text
+
+
 def test_an_invalid_run_says_what_to_do() -> None:
     due = np.arange(100.0)
     text = describe(judge(run_of(due, np.ones(100), sent_s=due + 0.9), SLO.parse("ttft:p50<2s")))

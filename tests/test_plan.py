@@ -14,6 +14,7 @@ from groundswell.plan import Options, Plan, plan
 from groundswell.plan.grid import Bounds
 from groundswell.plan.outcome import Patience, Sent, observe, trial
 from groundswell.plan.price import Price
+from groundswell.plan.reach import check_enough
 from groundswell.plan.text import describe
 from groundswell.plan.trials import Setting, Trials
 from groundswell.results import Results
@@ -241,6 +242,11 @@ def test_a_workload_that_is_too_short_for_its_percentile_is_refused() -> None:
     with pytest.raises(UsageError, match=r"too short: 3\d\d requests are judged, and ttft:p99 takes 443 or more"):
         plan(traffic(np.linspace(0.0, 300.0, 400)), LARGE, "ttft:p99<1s")
     assert plan(traffic(np.linspace(0.0, 300.0, 400)), LARGE, "ttft:p90<1s", options=DIRECT).answer.instances == 1
+
+
+def test_a_workload_of_one_request_is_refused_as_one() -> None:
+    with pytest.raises(UsageError, match=r": 1 request is judged, and ttft:p99 takes 443 or more"):
+        check_enough(SLO.parse("ttft:p99<1s"), 1, "too short", "longer")
 
 
 def test_a_workload_without_a_rate_is_refused() -> None:

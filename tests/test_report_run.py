@@ -116,7 +116,7 @@ def test_a_run_has_its_charts_in_order(one: list[Shown]) -> None:
 
 
 def test_a_simulated_run_has_no_server_and_sends_nothing(one: list[Shown]) -> None:
-    own = {"target": "simulation", "url": None, "simulated": True, "fleet": "2 instances"}
+    own: dict[str, Any] = {"target": "simulation", "url": None, "simulated": True, "fleet": "2 instances"}
     results = example.run(**own)
     results = Results(results.frame.drop("sent_s"), results.metadata)
     given = [shown(results)]

@@ -97,9 +97,10 @@ def judged(outcome: Outcome, slo: SLO | None, again: str) -> tuple[Results, Judg
     from groundswell.judge import judge
     from groundswell.judge.text import describe
     from groundswell.results import Results
+    from groundswell.units import counted
 
     results = Results.read(outcome.results, leave_out=("event_s",))
-    print(f"wrote {outcome.results}: {len(results):,} requests")
+    print(f"wrote {outcome.results}: {counted(len(results), 'request')}")
     if outcome.folder is not None:
         print(
             f"interrupted: {outcome.remaining:,} requests were not sent yet; to go on, say {again}",

@@ -9,7 +9,7 @@ import numpy as np
 
 from groundswell.judge.figures import ClauseHeld, ErrorKind, Judgement, Part, Spread
 from groundswell.stats.estimate import Estimate
-from groundswell.units import show_count, show_duration
+from groundswell.units import counted, show_count, show_duration
 
 MARKS = {"meets": "✓", "fails": "✗", "unclear": "○"}
 _SAID = {"meets": "MEETS", "fails": "FAILS", "unclear": "UNCLEAR", "invalid": "INVALID"}
@@ -41,8 +41,9 @@ def _head(found: Judgement, width: int) -> Iterator[str]:
         yield from _wrapped(plain(" · ".join(what)), width)
     window, failed = found.window, f"{found.failed:,} failed" if found.failed else "none failed"
     yield from _wrapped(
-        f"{found.requests:,} requests in {show_duration(window.span_s)}, {failed}. Judged: {window.requests:,} due "
-        f"from {show_duration(window.begin_s)} to {show_duration(window.end_s)}; {window.rule}.",
+        f"{counted(found.requests, 'request')} in {show_duration(window.span_s)}, {failed}. "
+        f"Judged: {window.requests:,} due from {show_duration(window.begin_s)} to {show_duration(window.end_s)}; "
+        f"{window.rule}.",
         width,
     )
 
@@ -118,7 +119,7 @@ def _phases(found: Judgement, width: int) -> Iterator[str]:
     yield from _table(("until the first token", "", *_STATISTICS, "of the mean"), rows, {0, 1})
     if found.run.get("stages"):
         n = max(spread.n for spread in found.phases.values())
-        yield from _wrapped(f"Of the {n:,} requests that had something to do before an engine.", width)
+        yield from _wrapped(f"Of the {counted(n, 'request')} that had something to do before an engine.", width)
 
 
 def _rates(found: Judgement, width: int) -> Iterator[str]:
@@ -158,7 +159,7 @@ def _parts(what: str, parts: Sequence[Part], most: int, width: int) -> Iterator[
     shown = [(_cut(row[0], max(room, len(what), 8)), *row[1:]) for row in rows]
     yield from _table(head, shown, {0})
     if len(parts) > most:
-        yield f"… and {sum(part.requests for part in parts[most:]):,} requests of others"
+        yield f"… and {counted(sum(part.requests for part in parts[most:]), 'request')} of others"
 
 
 def _cut(name: str, size: int) -> str:

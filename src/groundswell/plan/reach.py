@@ -13,6 +13,7 @@ from groundswell.judge.slo import SLO, Clause
 from groundswell.plan.alone import Alone
 from groundswell.plan.outcome import METRICS, within
 from groundswell.simulate.parts import Engine
+from groundswell.units import counted
 
 Floats = NDArray[np.float64]
 
@@ -48,9 +49,10 @@ def check_enough(slo: SLO, requests: int, what: str, longer: str) -> None:
         if place is not None and requests < needed(place):
             others = [p for p in (99, 95, 90, 50) if requests >= needed(p / 100) and p / 100 < place]
             lower = "".join(f", or a lower percentile (p{p} takes {needed(p / 100):,})" for p in others[:1])
+            judged = f"{counted(requests, 'request')} {'is' if requests == 1 else 'are'} judged"
             raise UsageError(
-                f"{what}: {requests:,} requests are judged, and {clause.metric}:{clause.statistic} takes "
-                f"{needed(place):,} or more; plan for {longer}{lower}"
+                f"{what}: {judged}, and {clause.metric}:{clause.statistic} takes {needed(place):,} or more; "
+                f"plan for {longer}{lower}"
             )
 
 

@@ -13,13 +13,14 @@ from groundswell.routing import ROUTING, Router
 from groundswell.scaling import Scaler
 from groundswell.simulate.state import POOL
 from groundswell.simulate.waiting import POLICIES
+from groundswell.units import counted
 
 Role = Literal["all", "prefill", "decode"]
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """How long a step of an engine takes, in seconds (:func:`groundswell.simulate.engine.step_s`).
+    """How long a step of an engine takes, in seconds (:func:`groundswell.simulate.step.step_s`).
 
     With N tokens in the step, D requests that decode, K tokens of their contexts and P the sum over the prompts' chunks
     of chunk · (what was there + chunk / 2): ``c0 + token·N + hinge·max(0, N - hinge_tokens) + decode·D + context·K +
@@ -72,8 +73,8 @@ class Engine:
                 raise UsageError(f"an engine's {name} must be 1 or more, not {getattr(self, name)}")
         if self.most_running > self.most_tokens:
             raise UsageError(
-                f"an engine whose steps have {self.most_tokens} tokens cannot run {self.most_running} requests at a "
-                f"time, as each takes one"
+                f"an engine whose steps have {counted(self.most_tokens, 'token')} cannot run {self.most_running:,} "
+                "requests at a time, as each takes one"
             )
         if self.policy not in POLICIES:
             raise UsageError(f"an engine has no policy {self.policy!r}; it has {', '.join(POLICIES)}")
