@@ -302,6 +302,24 @@ def test_help_that_nobody_reads_is_no_fault() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["population", "list"], ["generate"]], ids=" ".join)
+def test_where_stdout_is_closed_files_are_finished_and_nothing_is_said(
+    words: list[str], clients: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "w.parquet"
+    given = ["generate", str(clients), "-o", str(output)] if words == ["generate"] else words
+    closed = ["sh", "-c", 'exec "$@" >&- <&-', "sh", *COMMAND, *given]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")
+    assert output.exists() == (words == ["generate"])
+
+
+def test_where_stderr_is_closed_a_fault_still_has_its_code(tmp_path: Path) -> None:
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "pool", "show", str(tmp_path / "nothere")]
+    done = subprocess.run(closed, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
 def test_data_that_nobody_reads_any_more_ends_the_work_quietly(ending: str, clients: Path) -> None:
     command = [*COMMAND, "generate", str(clients), "-o", "/dev/stdout", "--to", ending, "--rate", "2000"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
 
 
@@ -42,7 +42,19 @@ class Lasting:
 
 @contextmanager
 def lasting_stdout() -> Iterator[Lasting]:
-    """Standard output as one that outlasts its reader."""
-    stream = Lasting(sys.stdout)
-    with redirect_stdout(cast(TextIO, stream)):
-        yield stream
+    """Standard output as one that outlasts its reader. What the shell has closed (``>&-``) leads nowhere."""
+    with open(os.devnull, "r+", encoding="utf-8") as nowhere:
+        stream = Lasting(nowhere if _closed(sys.stdout) else sys.stdout)
+        stream.alone = _closed(sys.stdout)
+        given, errors = sys.stdin, nowhere if _closed(sys.stderr) else sys.stderr
+        try:
+            sys.stdin = nowhere if _closed(given) else given
+            with redirect_stdout(cast(TextIO, stream)), redirect_stderr(errors):
+                yield stream
+        finally:
+            sys.stdin = given
+
+
+def _closed(stream: TextIO | None) -> bool:
+    """Python has None for a stream that the shell has closed."""
+    return stream is None
