@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Alone:
-    """N requests, each by itself: no fleet is faster, however large (:func:`groundswell.simulate.engine.step_s`).
+    """N requests, each by itself: no fleet is faster, however large (:func:`groundswell.simulate.step.step_s`).
 
     Beginnings of prompts that an earlier request had are taken to be in the prefix cache. A request for which there is
     no memory takes for ever.

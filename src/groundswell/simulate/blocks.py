@@ -6,12 +6,7 @@ others when they are given back, a request's last one first, and taken from the 
 ``v1/core/kv_cache_manager.py`` and ``block_pool.py``). Blocks without a name wait in the same row, and are found by
 nobody but whoever was preempted: its own, from the first on, as far as their places were not needed meanwhile.
 A named block of the workload can be several of the engine's (``name_blocks``), which are found and lost together.
-
-**Segments.** Whoever holds a block by name holds those before it, and gives it back before them. So where a block is,
-all before it are, are held by as many or more, and were used later. Blocks that were named together, as a rule a whole
-turn of a conversation, are therefore one node, a segment: a part of ``World.ids``, of which only the first id is in the
-table of names, and which hangs from the segment before it, as in SGLang's radix tree (arXiv 2312.07104). It is cut in
-two where somebody's prompt leaves it half-way, and loses its last blocks first.
+How they are kept, :mod:`groundswell.simulate.segments` has.
 """
 
 from __future__ import annotations
@@ -21,9 +16,18 @@ from typing import Any
 import numpy as np
 
 from groundswell.chance import kernel
+from groundswell.simulate.segments import (
+    alike_from,
+    cut_off,
+    evict,
+    new_node,
+    put_behind,
+    remember,
+    remove,
+    segment_of,
+    spare,
+)
 from groundswell.simulate.state import NOBODY
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @kernel
@@ -39,152 +43,6 @@ def room(a: Any) -> Any:
 
 
 @kernel
-def _home(w: Any, key: Any) -> Any:
-    return np.int64((np.uint64(key) * _GOLDEN) >> np.uint64(20)) & (w.slot.shape[1] - 1)
-
-
-@kernel
-def _place(w: Any, i: Any, key: Any) -> Any:
-    """Where ``key`` is in the table, or would be."""
-    mask = w.slot.shape[1] - 1
-    place = _home(w, key)
-    while w.slot[i, place].node != 0 and w.slot[i, place].id != key:
-        place = (place + 1) & mask
-    return place
-
-
-@kernel
-def _remember(w: Any, i: Any, node: Any) -> None:
-    """The first id of ``node`` leads to it."""
-    key = w.ids[w.nodes[i, node].names_from]
-    slot = w.slot[i, _place(w, i, key)]
-    slot.id = key
-    slot.node = node + 1
-
-
-@kernel
-def _forget(w: Any, i: Any, key: Any) -> None:
-    """Take ``key`` out of the table; those behind it move up (Knuth, TAOCP 3, 6.4, algorithm R)."""
-    mask = w.slot.shape[1] - 1
-    hole = _place(w, i, key)
-    w.slot[i, hole].node = 0
-    at = hole
-    while True:
-        at = (at + 1) & mask
-        slot = w.slot[i, at]
-        if slot.node == 0:
-            return
-        if ((at - _home(w, slot.id)) & mask) >= ((at - hole) & mask):
-            w.slot[i, hole].id = slot.id
-            w.slot[i, hole].node = slot.node
-            slot.node = 0
-            hole = at
-
-
-@kernel
-def _put_behind(w: Any, i: Any, node: Any, ahead: Any) -> None:
-    """``node`` stands behind ``ahead`` in the row of those that nobody holds; NOBODY: in front of all."""
-    a, new = w.at[i], w.nodes[i, node]
-    behind = a.first_kept if ahead == NOBODY else w.nodes[i, ahead].behind
-    new.ahead = ahead
-    new.behind = behind
-    if ahead == NOBODY:
-        a.first_kept = node
-    else:
-        w.nodes[i, ahead].behind = node
-    if behind == NOBODY:
-        a.last_kept = node
-    else:
-        w.nodes[i, behind].ahead = node
-    a.kept += new.size * new.unit
-
-
-@kernel
-def _remove(w: Any, i: Any, node: Any) -> None:
-    """``node`` leaves the row."""
-    a, old = w.at[i], w.nodes[i, node]
-    if old.ahead == NOBODY:
-        a.first_kept = old.behind
-    else:
-        w.nodes[i, old.ahead].behind = old.behind
-    if old.behind == NOBODY:
-        a.last_kept = old.ahead
-    else:
-        w.nodes[i, old.behind].ahead = old.ahead
-    a.kept -= old.size * old.unit
-
-
-@kernel
-def _new(w: Any, i: Any, names_from: Any, size: Any, unit: Any, parent: Any, users: Any) -> Any:
-    a = w.at[i]
-    if a.spares > 0:
-        a.spares -= 1
-        node = w.spare[i, a.spares]
-    else:
-        node = a.nodes
-        a.nodes += 1
-    new = w.nodes[i, node]
-    new.names_from = names_from
-    new.size = size
-    new.unit = unit
-    new.parent = parent
-    new.users = users
-    return node
-
-
-@kernel
-def _evict(w: Any, i: Any, wanted: Any) -> None:
-    """Have ``wanted`` blocks free, from the front of the row; there must be as many."""
-    a = w.at[i]
-    while a.free < wanted:
-        node = a.first_kept
-        old = w.nodes[i, node]
-        part = min(old.size, (wanted - a.free + old.unit - 1) // old.unit)
-        old.size -= part
-        a.kept -= part * old.unit
-        a.free += part * old.unit
-        if old.size == 0:
-            _remove(w, i, node)
-            if old.names_from != NOBODY:
-                _forget(w, i, w.ids[old.names_from])
-            elif old.parent != NOBODY:
-                w.requests[old.parent].left = NOBODY
-            _spare(w, i, node)
-
-
-@kernel
-def _spare(w: Any, i: Any, node: Any) -> None:
-    a = w.at[i]
-    w.nodes[i, node].names_from = NOBODY
-    w.spare[i, a.spares] = node
-    a.spares += 1
-
-
-@kernel
-def _alike(w: Any, i: Any, q: Any, begin: Any, end: Any, node: Any) -> Any:
-    """How many of a request's named blocks from ``begin`` on and before ``end`` are those of a segment with the same
-    first one."""
-    mine, its = q.names_from + begin, w.nodes[i, node].names_from
-    most = min(w.nodes[i, node].size, end - begin)
-    if w.ids[mine + most - 1] == w.ids[its + most - 1]:
-        return most
-    low, high = np.int64(1), most - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if w.ids[mine + middle - 1] == w.ids[its + middle - 1]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-@kernel
-def _segment(w: Any, i: Any, q: Any, begin: Any) -> Any:
-    """The segment that begins with a request's named block number ``begin``, or NOBODY."""
-    return w.slot[i, _place(w, i, w.ids[q.names_from + begin])].node - 1
-
-
-@kernel
 def find(w: Any, settings: Any, i: Any, r: Any) -> Any:
     """(how many of the request's first named blocks are there, how many of them nobody holds). One token at least is
     always computed."""
@@ -194,10 +52,10 @@ def find(w: Any, settings: Any, i: Any, r: Any) -> Any:
     q = w.requests[r]
     most = min(np.int64(q.names), (q.prompt + q.made - 1) // (settings.block_tokens * settings.name_blocks))
     while found < most:
-        node = _segment(w, i, q, found)
+        node = segment_of(w, i, q, found)
         if node == NOBODY:
             break
-        alike = _alike(w, i, q, found, most, node)
+        alike = alike_from(w, i, q, found, most, node)
         found += alike  # what comes next may be another segment: this one can have grown since that one was named
         if w.nodes[i, node].users == 0:
             unused += alike
@@ -212,34 +70,17 @@ def hold(w: Any, i: Any, r: Any, found: Any) -> None:
     q.named = found
     begin = np.int64(0)
     while begin < found:
-        node = _segment(w, i, q, begin)
-        alike = _alike(w, i, q, begin, found, node)
+        node = segment_of(w, i, q, begin)
+        alike = alike_from(w, i, q, begin, found, node)
         if alike < w.nodes[i, node].size:
-            node = _cut_off(w, i, node, alike)
+            node = cut_off(w, i, node, alike)
         held = w.nodes[i, node]
         if held.users == 0:
-            _remove(w, i, node)
+            remove(w, i, node)
         held.users += 1
         held.parent = q.tip  # the one before it may have grown or been cut since
         q.tip = node
         begin += alike
-
-
-@kernel
-def _cut_off(w: Any, i: Any, node: Any, size: Any) -> Any:
-    """The first ``size`` blocks of a segment as a segment of their own. The rest stays what those who hold it know."""
-    rest = w.nodes[i, node]
-    front = _new(w, i, rest.names_from, size, rest.unit, rest.parent, rest.users)
-    rest.names_from += size
-    rest.size -= size
-    rest.parent = front
-    _remember(w, i, node)
-    slot = w.slot[i, _place(w, i, w.ids[w.nodes[i, front].names_from])]
-    slot.node = front + 1
-    if rest.users == 0:
-        w.at[i].kept -= size * rest.unit
-        _put_behind(w, i, front, node)
-    return front
 
 
 @kernel
@@ -257,8 +98,8 @@ def come_back(w: Any, i: Any, r: Any, found: Any) -> None:
     if q.left == NOBODY:
         return
     if q.left_from == found:
-        _remove(w, i, q.left)
-        _spare(w, i, q.left)
+        remove(w, i, q.left)
+        spare(w, i, q.left)
     else:
         w.nodes[i, q.left].parent = NOBODY
     q.left = NOBODY
@@ -269,7 +110,7 @@ def take(w: Any, i: Any, count: Any) -> None:
     """Take ``count`` blocks; there must be as many."""
     a = w.at[i]
     if a.free < count:
-        _evict(w, i, count)
+        evict(w, i, count)
     a.free -= count
 
 
@@ -282,15 +123,15 @@ def name(w: Any, settings: Any, i: Any, r: Any, tokens: Any) -> None:
     """
     q = w.requests[r]
     full = min(np.int64(q.names), tokens // (settings.block_tokens * settings.name_blocks))
-    if full <= q.named or _segment(w, i, q, np.int64(q.named)) != NOBODY:
+    if full <= q.named or segment_of(w, i, q, np.int64(q.named)) != NOBODY:
         return
     new, begin = full - q.named, q.names_from + q.named
     mine = q.tip != NOBODY and w.nodes[i, q.tip].users == 1
     if mine and w.nodes[i, q.tip].names_from + w.nodes[i, q.tip].size == begin:
         w.nodes[i, q.tip].size += new
     else:
-        q.tip = _new(w, i, begin, new, settings.name_blocks, q.tip, np.int64(1))
-        _remember(w, i, q.tip)
+        q.tip = new_node(w, i, begin, new, settings.name_blocks, q.tip, np.int64(1))
+        remember(w, i, q.tip)
     q.named = full
 
 
@@ -322,17 +163,17 @@ def _give_back(w: Any, settings: Any, i: Any, r: Any, tokens: Any, own: Any) -> 
             w.nodes[i, last].size += plain
             a.kept += plain
         else:
-            _put_behind(w, i, _new(w, i, NOBODY, plain, np.int64(1), NOBODY, np.int64(0)), last)
+            put_behind(w, i, new_node(w, i, NOBODY, plain, np.int64(1), NOBODY, np.int64(0)), last)
     if own > 0:
-        q.left = _new(w, i, NOBODY, own, np.int64(1), r, np.int64(0))
+        q.left = new_node(w, i, NOBODY, own, np.int64(1), r, np.int64(0))
         q.left_from = q.named
-        _put_behind(w, i, q.left, a.last_kept)
+        put_behind(w, i, q.left, a.last_kept)
     node = q.tip
     while node != NOBODY:
         old = w.nodes[i, node]
         old.users -= 1
         if old.users == 0:
-            _put_behind(w, i, node, a.last_kept)
+            put_behind(w, i, node, a.last_kept)
         node = old.parent
     q.named = 0
     q.tip = NOBODY

@@ -8,9 +8,10 @@ import numpy as np
 
 from groundswell.chance import kernel
 from groundswell.simulate.blocks import come_back, give_back
-from groundswell.simulate.engine import cut, unlink
+from groundswell.simulate.engine import cut
 from groundswell.simulate.events import woken
 from groundswell.simulate.state import NOBODY
+from groundswell.simulate.step import unlink
 from groundswell.simulate.ticks import leave_early
 from groundswell.simulate.waiting import enqueue, take_next
 
