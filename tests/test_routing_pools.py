@@ -130,7 +130,7 @@ def test_one_pool_is_not_two() -> None:
 
 @pytest.mark.parametrize("text", ["threshold=0", "learning=1.5", "bytes_per_token=-4", "threshold=abc"])
 def test_figures_of_two_pools_that_cannot_be_are_told_of(text: str) -> None:
-    with pytest.raises(UsageError, match="dual_pool: "):
+    with pytest.raises(UsageError, match="dual_pool:"):
         ROUTING.build(f"dual_pool:{text}")
 
 
