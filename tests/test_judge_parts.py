@@ -193,6 +193,12 @@ def test_tokens_that_are_counted_otherwise_are_shown() -> None:
     ]
     said = " ".join(found.notes)
     assert "counts 2 of 3 prompts otherwise than we do (+1 tokens in all)" in said
-    assert "of 3 replies 1 shorter and 1 longer than asked (15 tokens for 15)" in said
+    assert "of 3 replies 1 shorter and 1 longer than asked (15 tokens for 15): the server may not know" in said
     assert "counter of output tokens grew by 25 and ours is 24" in said
     assert "prompt tokens grew" not in said
+
+
+def test_a_simulation_knows_ignore_eos() -> None:
+    counts = {"asked_tokens": [5, 5], "output_tokens": [5, 3]}
+    found = whole(run_of([0.0, 1.0], [0.1, 0.1], {"run": {"simulated": True}}, **counts))
+    assert found.notes == ("of 2 replies 1 shorter than asked (8 tokens for 10)",)
