@@ -84,6 +84,46 @@ def test_failures_and_cached_prompts_are_told(results: str, tmp_path: Path, caps
     assert "20 % of the prompts' tokens came from the server's prefix cache" in said
 
 
+def test_a_run_of_several_instances_is_refused(
+    results: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, output = tmp_path / "three.parquet", tmp_path / "mine.toml"
+    run_of_one = Results.read(results)
+    Results(run_of_one.frame, {"run": {**run_of_one.run, "instances": 3}}).write(path)
+    assert run(["calibrate", str(path), *ENGINE, "-o", str(output)]) == 2
+    assert f"{path}: is a run on 3 instances; what steps cost is fitted to one" in capsys.readouterr().err
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"pools": [{"model": "qwen2.5-14b", "gpu": "a100"}]}, ""),
+        (
+            {"pools": [{"model": "qwen2.5-14b", "gpu": "h100"}]},
+            "the run is on h100, and what is fitted to it is on a100",
+        ),
+        (
+            {"pools": [{"model": "qwen2.5-7b", "gpu": "A100"}]},
+            "the run is of qwen2.5-7b, and what is fitted to it is of",
+        ),
+        ({"model": "Qwen/Qwen2.5-7B"}, "the run is of Qwen/Qwen2.5-7B, and what is fitted to it is of qwen2.5-14b"),
+        ({"model": "Qwen/Qwen2.5-14B", "pools": []}, ""),
+        ({"model": "my-model", "pools": "none", "gpu": 3}, ""),
+    ],
+    ids=str,
+)
+def test_a_run_of_another_model_or_gpu_is_told(
+    told: dict[str, object], said: str, results: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "other.parquet"
+    Results(Results.read(results).frame, {"run": told}).write(path)
+    assert run(["calibrate", str(path), *ENGINE]) == 0
+    notes = " ".join(capsys.readouterr().err.split())
+    assert said in notes
+    assert bool(notes) == bool(said)
+
+
 def test_tables_of_kernels_are_where_a_profile_can_come_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

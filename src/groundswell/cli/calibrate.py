@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from groundswell.cli._groups import with_options
 from groundswell.errors import UsageError
 
 if TYPE_CHECKING:
+    from groundswell.results import Results
     from groundswell.simulate.calibrate import Calibrated, Errors
     from groundswell.simulate.cost import Profile
 
@@ -80,11 +83,16 @@ def calibrate(
     if results is None or layers is not None:
         raise UsageError("say what to fit to: groundswell calibrate RESULTS; --layers is for --kernels")
     from groundswell.characterize.as_json import as_json
+    from groundswell.cli._print import note
     from groundswell.results import Results
     from groundswell.simulate.calibrate import calibrate as fitted
 
     profile, engine = engines.build()
-    found = fitted(Results.read(results), profile, engine, seen)
+    run = Results.read(results)
+    _check_alone(run, results)
+    for remark in _others(run, profile):
+        note(remark)
+    found = fitted(run, profile, engine, seen)
     if output is not None:
         found.profile.write(output)
     if json:
@@ -93,6 +101,29 @@ def calibrate(
         _say(found, profile)
         if output is not None:
             print(f"\nwrote {output}")
+
+
+def _check_alone(run: Results, path: Path) -> None:
+    """Raises UsageError for a run that is known to be of several instances."""
+    instances = run.run.get("instances")
+    if isinstance(instances, int) and instances > 1:
+        raise UsageError(
+            f"{path}: is a run on {instances:,} instances; what steps cost is fitted to one of a single instance"
+        )
+
+
+def _others(run: Results, profile: Profile) -> Iterator[str]:
+    """What to say of a run that is of another model or on another GPU than the profile, as far as it tells."""
+    from groundswell.simulate.facts import gpu_of, model_of
+
+    pools = run.run.get("pools")
+    pool = pools[0] if isinstance(pools, list) and pools and isinstance(pools[0], dict) else run.run
+    for what, known, own in (("model", model_of, profile.model), ("gpu", gpu_of, profile.gpu)):
+        told = pool.get(what)
+        with suppress(UsageError):  # by a name that is nobody's, nothing can be told
+            if isinstance(told, str) and known(told) != known(own):
+                shown = {"model": "of", "gpu": "on"}[what]
+                yield f"the run is {shown} {told}, and what is fitted to it is {shown} {own}"
 
 
 def _of_kernels(engines: Engines, folder: Path, layers: int | None) -> Profile:
