@@ -15,6 +15,7 @@ from groundswell.errors import DataError, UsageError
 from groundswell.rates import Curve
 from groundswell.scaling import SCALING, Seen, Tunable
 from groundswell.table import Workload
+from groundswell.units import show_duration
 
 Floats = NDArray[np.float64]
 
@@ -65,18 +66,20 @@ class Forecast:
         Raises DataError where it does not cover half of each part at least.
         """
         if not len(workload):
-            raise DataError("workload: it is empty, so there is no rate to expect")
+            raise DataError("the workload is empty, so there is no rate to expect")
         begin_s, width_s = float(options.get("start_s", 0.0)), DAY_S / parts
         at_s = workload.arrival_s + begin_s
         count = np.bincount(np.minimum((at_s % DAY_S) / width_s, parts - 1).astype(np.int64), minlength=parts)
         edge_s = np.arange(parts * ceil((at_s[-1] + 1.0) / DAY_S) + 1) * width_s
         covered_s = np.diff(np.clip(edge_s, begin_s, at_s[-1])).reshape(-1, parts).sum(axis=0)
-        if covered_s.min() < 0.5 * width_s:
-            part = int(covered_s.argmin())
+        short = covered_s < 0.5 * width_s
+        if short.any():
+            first = int(short.argmax())
+            behind = first + int(np.append(~short[first:], True).argmax())
+            hours = f"{first * width_s / 3600:.3g} h to {behind * width_s / 3600:.3g} h"
             raise DataError(
-                f"workload: it lasts {(at_s[-1] - begin_s) / 3600:.3g} h and covers {covered_s[part] / 60:.3g} min of "
-                f"the day from {part * width_s / 3600:.3g} h to {(part + 1) * width_s / 3600:.3g} h, where nothing can "
-                f"be expected, then"
+                f"the workload lasts {show_duration(at_s[-1] - begin_s)}, so nothing can be expected of the time of "
+                f"day from {hours}: it takes a whole day"
             )
         return cls(tuple((count / covered_s).tolist()), per_instance_per_s, **options)
 
