@@ -157,5 +157,26 @@ def test_what_cannot_be_sized_is_one_line(workload: str, capsys: pytest.CaptureF
     assert "--startup is for a --scaler or a --history" in capsys.readouterr().err
     assert run([*asked, "--scaler", "magic"]) == 2
     assert "scaling has no 'magic'; it has forecast, reactive" in capsys.readouterr().err
-    assert run([*asked, "--history", workload]) != 0
-    assert "nothing can be expected" in " ".join(capsys.readouterr().err.split())
+    assert run([*asked, "--history", workload]) == 1
+    said = capsys.readouterr().err
+    assert said == (
+        f"groundswell: --history {workload}: the workload lasts 5m, so nothing can be expected of the time of day from "
+        "0 h to 24 h: it takes a whole day\n"
+    )
+
+
+def test_no_time_is_no_time_to_plan_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", "chat-small", *ENGINE, *SLO, "--rate", "5", "--duration", "0s"]) == 2
+    assert "a number of seconds above 0, not 0" in capsys.readouterr().err
+
+
+def test_where_no_number_is_found_a_script_can_tell(workload: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["plan", workload, *ENGINE, *SLO, "--methods", "direct", "--leave-out", "0", "--most-instances", "1"]
+    assert run(asked) == 1
+    assert capsys.readouterr().out.startswith("No number of instances up to 1 keeps")
+    assert run([*asked, "--json"]) == 1
+    assert strict(capsys.readouterr().out)["instances"] is None
+
+
+def test_a_bound_that_is_given_twice_is_tried_once() -> None:
+    assert Bounds.parse("ttft=1s,1s;tbt=0.2s") == Bounds.parse("ttft=1s;tbt=0.2s")

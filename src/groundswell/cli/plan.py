@@ -14,7 +14,7 @@ from groundswell.cli._engine import Engines
 from groundswell.cli._fleet import SCALERS, Startup
 from groundswell.cli._groups import with_options
 from groundswell.cli._reading import Reading
-from groundswell.errors import UsageError
+from groundswell.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from groundswell.plan import Plan
@@ -79,11 +79,12 @@ def plan(
     html: take.HtmlPage = None,
     figures: take.FiguresFolder = None,
     reading: Reading,
-) -> None:
+) -> int:
     """Say how many instances a workload takes within an SLO, four ways side by side.
 
     Every number is simulated: direct is the whole workload behind the router, naive, scaled and one_of are what one
     instance tells. --rate, --duration, --start, --clients and --max-context are for clients that traffic is drawn from.
+    Exits with 1 where no number of instances is found.
     """
     from groundswell.characterize.as_json import as_json
     from groundswell.cli._print import note
@@ -134,6 +135,7 @@ def plan(
         sys.stdout.write(as_json(found).decode())
     else:
         print(describe(found))
+    return 1 if found.instances is None else 0
 
 
 def _is_file(text: str) -> bool:
@@ -166,8 +168,20 @@ def _autoscaling(
     return Autoscaling(
         built,
         STARTUP_S if startup is None else parse_duration(startup),
-        None if history is None else _read(history, reading),
+        None if history is None else _learned(history, reading),
     )
+
+
+def _learned(path: Path, reading: Reading) -> Workload:
+    """A workload from which something can be expected of a day. Raises DataError for one that is too short."""
+    from groundswell.scaling.forecast import Forecast
+
+    workload = _read(path, reading)
+    try:
+        Forecast.learned(workload, 1.0)
+    except DataError as fault:
+        raise DataError(f"--history {path}: {fault}") from None
+    return workload
 
 
 def _drawn(
@@ -191,7 +205,7 @@ def _drawn(
     duration_s = None if duration is None else parse_duration(duration)
     start_s = None if start is None else parse_duration(start)
     if is_law(text):
-        duration_s, start_s = duration_s or LAW_S, start_s or 0.0
+        duration_s, start_s = LAW_S if duration_s is None else duration_s, start_s or 0.0
     pool = open_source(text, clients=clients, seed=seed, span_s=duration_s, start_s=start_s or 0.0)
     source = PoolTraffic(pool, rate, duration_s, start_s, Talking(max_context_tokens=max_context))
     composition = source.composed(seed)
