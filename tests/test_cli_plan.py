@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from groundswell.cli import execute as run
-from groundswell.cli._plan_figures import charts
+from groundswell.cli._plan_figures import charts, grid_figures, sections
 from groundswell.plan import Options, plan
+from groundswell.plan.figures import Attained, Autoscaled, Cell, Grid
 from groundswell.plan.grid import Bounds
+from groundswell.plan.text import describe_grid
 from groundswell.report.files import drawn
 from planning import LARGE, bursty
 
@@ -84,6 +90,23 @@ def test_a_page_and_figures_are_written(workload: str, tmp_path: Path, capsys: p
     text = page.read_text()
     assert text.startswith("<!doctype html>")
     assert "keep ttft:p99&lt;2s" in text
+    text = re.sub(r"(?s)<(script|style).*?</\1>", "", text)
+    assert "<pre" not in text
+    said, words = capsys.readouterr().out, " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
+    answer, sure, *_ = said.splitlines()
+    assert answer in words
+    assert sure in words
+    (traffic,) = (line for line in said.splitlines() if line.startswith("The traffic: "))
+    (how,) = (line for line in said.splitlines() if line.startswith("How: "))
+    assert traffic.removeprefix("The traffic: ") in words
+    assert how.removeprefix("How: turns") in words
+    methods, around, *_ = said.split("\n\n")[1:]
+    for cell in re.split(r"  +|\n", methods):
+        assert cell in words
+    for line in around.splitlines():
+        assert re.split("  +", line.strip())[-1] in words
+    assert re.search(r"\d instances? keeps [✓○] (meets|unclear) ttft p99", words)
+    assert re.search(r"\d instances? does not keep [✗○] (fails|unclear)", words)
     there = sorted(path.name for path in folder.iterdir())
     assert there == sorted(f"{n}.{e}" for n in ("methods", "grid-one-of", "grid-direct") for e in ("svg", "png", "pdf"))
 
@@ -149,6 +172,23 @@ def test_autoscalers_are_sized_beside_the_fixed_fleet(workload: str, capsys: pyt
     assert "\nautoscaled " in said
     assert "\nfixed " in said
     assert "\nreactive, " in said
+
+
+def test_the_fixed_fleet_is_not_told_to_be_as_good_as_itself() -> None:
+    fixed, best = (Attained(load, 2.0, 2.0, 2, 1.0, 1, 1, ()) for load in (math.nan, 12.0))
+    made = plan(bursty(1), LARGE, "ttft:p99<2s", options=Options(("direct",), clients=0))
+    sized = (Autoscaled("fixed", "", fixed, (fixed,)), Autoscaled("reactive", "in flight each", best, (best,)))
+    (section,) = (each for each in sections(replace(made, autoscaled=sized)) if each.key == "autoscaled")
+    assert [row[-1] for row in section.tables[0].rows] == ["", "the fewest that do as well as fixed"]
+
+
+def test_rows_of_the_grid_are_in_the_order_of_the_text() -> None:
+    cells = tuple(Cell(x, y, {"direct": 1}, {}) for y in (0.4, 0.2) for x in (2.0, 1.0))
+    grid = Grid("ttft:p99", "itl:p99", cells)
+    (figure,) = grid_figures(grid)
+    shown = [(row["y"], row["x"]) for row in figure.spec["data"]["values"]]
+    assert shown == [("200 ms", "1 s"), ("200 ms", "2 s"), ("400 ms", "1 s"), ("400 ms", "2 s")]
+    assert [line.split("  ")[0] for line in describe_grid(grid).splitlines()[2:]] == ["200 ms", "400 ms"]
 
 
 def test_what_cannot_be_sized_is_one_line(workload: str, capsys: pytest.CaptureFixture[str]) -> None:

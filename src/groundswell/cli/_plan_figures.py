@@ -1,38 +1,75 @@
-"""A plan's charts: the grid of SLOs, a chart for each method, and the methods side by side."""
+"""A plan as a page: the answer on top, then tables and charts in the words of its text."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
-from groundswell.plan.text import AUTOSCALED, NAMES, autoscaled_row, clause_figures, fleet_name, percent, seconds
+from groundswell.plan.rows import (
+    AUTOSCALED,
+    DEMAND,
+    METHODS,
+    NAMES,
+    answer_sentences,
+    autoscaled_row,
+    demand_rows,
+    driver_rows,
+    fleet_name,
+    how_found,
+    method_rows,
+    percent,
+    seconds,
+    trial_row,
+    unsized,
+    verified_sentence,
+    what_comes,
+    window_rows,
+)
 from groundswell.report.axes import count
-from groundswell.report.figure import Figure, Section, Table
+from groundswell.report.figure import Figure, Section, Table, Verdict
 from groundswell.report.plot.cells import Count, cells
 from groundswell.report.plot.dots import intervals
 from groundswell.stats.estimate import Estimate
+from groundswell.units import counted
 
 if TYPE_CHECKING:
     from groundswell.plan import Plan
-    from groundswell.plan.figures import Autoscaled, Cell, Grid
+    from groundswell.plan.figures import Autoscaled, Cell, Grid, Trial
+
+_WAYS = ("No way", "One way", "Two ways", "Three ways", "Four ways")
+_HELD = {"meets": ("yes", "✓"), "fails": ("no", "✗"), "unclear": ("open", "○")}
+
+
+def summary(plan: Plan) -> str:
+    """The head of the page, as HTML."""
+    answer, sure = (escape(sentence) for sentence in answer_sentences(plan))
+    notes = "".join(f"<li>{escape(note)}</li>" for note in plan.notes)
+    return f"<header><h1>A plan for {escape(plan.slo)}</h1><p><strong>{answer}</strong></p><p>{sure}</p></header>" + (
+        f'<ul class="notes" aria-label="Notes on the plan">{notes}</ul>' if notes else ""
+    )
 
 
 def sections(plan: Plan) -> list[Section]:
     """What stands on the page of a plan."""
+    ways = _WAYS[len(plan.answers)] if len(plan.answers) < len(_WAYS) else f"{len(plan.answers)} ways"
     answers = Section(
         "methods",
-        "Four ways to find out",
+        f"{ways} to find out",
         "How many instances each method asks for, with the numbers between which nobody can tell.",
         figures=[_methods(plan)],
-        tables=[_around(plan)],
+        tables=[Table("How many by each method", METHODS, method_rows(plan), prose=(5,)), _tried(plan)],
     )
-    found = [answers]
+    found = [answers, _traffic(plan), _windows(plan)]
     if plan.autoscaled:
         lead = "What fleets take that grow and shrink, and in how many windows they keep the SLO."
+        lead = " ".join([lead, *unsized(plan)])
         found.append(Section("autoscaled", "Autoscaled", lead, tables=[_autoscaled(plan.autoscaled)]))
     if plan.grid is not None:
         lead = "Each cell is an SLO; its colour says how far its count is above or below the direct answer."
+        lost = next((cell.unreachable for cell in plan.grid.cells if cell.unreachable), "")
+        lead += f" – where none keeps it. {lost}" if lost else ""
         found.append(Section("grid", "By SLO", lead, figures=list(grid_figures(plan.grid))))
     return found
 
@@ -43,12 +80,12 @@ def charts(plan: Plan) -> list[Figure]:
 
 
 def grid_figures(grid: Grid) -> Iterator[Figure]:
-    """A chart for each method."""
+    """A chart for each method, whose rows and columns are in the text's order: the strictest SLO first."""
     for name in grid.cells[0].counts:
         caption = f"Instances by {grid.x} and {grid.y}"
         if name != "direct":
             caption += ", against the direct answer: red is too few, blue too many"
-        counts = [_count(cell, name) for cell in sorted(grid.cells, key=lambda cell: (-cell.y_s, cell.x_s))]
+        counts = [_count(cell, name) for cell in sorted(grid.cells, key=lambda cell: (cell.y_s, cell.x_s))]
         spec = cells(counts, f"{grid.x} below", f"{grid.y} below")
         yield Figure(f"grid-{name.replace('_', '-')}", NAMES[name], f"{caption}.", f"{len(counts)} SLOs", spec)
 
@@ -70,7 +107,42 @@ def _methods(plan: Plan) -> Figure:
     caption = "From the least number that does not clearly fail to the least that clearly meets"
     if any(answer.high is None for answer in found):
         caption += ", or to the most that was tried, where none does"
-    return Figure("methods", "Instances by method", f"{caption}.", f"{plan.traffic.requests:,} requests", spec)
+    return Figure("methods", "Instances by method", f"{caption}.", counted(plan.traffic.requests, "request"), spec)
+
+
+def _tried(plan: Plan) -> Table:
+    title = f"What {NAMES[plan.answer.method]} has tried"
+    head = ["tried", "the SLO", "as a sample", "figures, with 95 % intervals"]
+    note = "" if plan.answer.monotone else "Not every larger number keeps it: near the bounds chance decides."
+    return Table(title, head, [_trial(trial) for trial in plan.answer.trials], note, prose=(3,), wide=True)
+
+
+def _trial(trial: Trial) -> list[str | Verdict]:
+    _, keeps, figures = trial_row(trial)
+    return [counted(trial.instances, "instance"), keeps, Verdict(*_HELD[trial.held], trial.held), figures]
+
+
+def _traffic(plan: Plan) -> Section:
+    tables = [Table("The most at a time", DEMAND, demand_rows(plan))]
+    drivers = driver_rows(plan)
+    if drivers:
+        head = ["without client", "of the work", "of the requests", "instances", ""]
+        tables.append(Table("Who drives the need", head, drivers))
+    return Section("traffic", "The traffic", f"{what_comes(plan)}.", tables=tables)
+
+
+def _windows(plan: Plan) -> Section:
+    head, tables = ["window", "", "why"], []
+    if len(plan.windows) > 1:
+        tables.append(Table("Windows that are planned for", head, window_rows(plan.windows), prose=(2,), wide=True))
+    how, verified = how_found(plan), plan.verified
+    lead = f"{how[:1].upper()}{how[1:]}."
+    if verified is not None:
+        lead += f" {verified_sentence(verified)}"
+        lost = window_rows([*verified.failed, *verified.unreachable])
+        if lost:
+            tables.append(Table("Windows that fail", head, lost, prose=(2,), wide=True))
+    return Section("how", "How it was found", lead, tables=tables)
 
 
 def _autoscaled(given: Sequence[Autoscaled]) -> Table:
@@ -79,15 +151,9 @@ def _autoscaled(given: Sequence[Autoscaled]) -> Table:
     rows = [
         [
             *autoscaled_row(fleet_name(each, one), one, fixed),
-            "the fewest that do as well as fixed" if one is each.best else "",
+            "the fewest that do as well as fixed" if one is each.best and one is not fixed else "",
         ]
         for each in given
         for one in each.tried
     ]
     return Table("Every setting that was tried", [*AUTOSCALED, ""], rows, prose=(6, 7))
-
-
-def _around(plan: Plan) -> Table:
-    rows = [[f"{t.instances:,}", t.held, clause_figures(t)] for t in plan.answer.trials]
-    title = f"What {NAMES[plan.answer.method]} has tried"
-    return Table(title, ["instances", "the SLO", "figures, with 95 % intervals"], rows, prose=(2,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -222,14 +221,11 @@ def _longest(workload: Workload) -> int:
 
 
 def _write_page(found: Plan, path: Path) -> None:
-    from groundswell.cli._plan_figures import sections
-    from groundswell.plan.text import describe
+    from groundswell.cli._plan_figures import sections, summary
     from groundswell.report.files import write_page
     from groundswell.report.html import page
 
-    text = f"<pre style='overflow-x:auto'>{escape(describe(found))}</pre>"
-    summary = f"<header><h1>A plan for {escape(found.slo)}</h1></header>{text}"
-    write_page(page("A plan", summary, sections(found)), path)
+    write_page(page(f"A plan for {found.slo}", summary(found), sections(found)), path)
     print(f"wrote {path}", file=sys.stderr)
 
 

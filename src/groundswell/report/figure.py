@@ -53,6 +53,8 @@ class Table:
     note: str = ""
     prose: Collection[int] = ()
     """The columns that hold text, in as many lines as it takes."""
+    wide: bool = False
+    """Whether it has the whole width, and is a list of rows on a phone, though its columns are few."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def table(given: Table) -> str:
     )
     rows = "".join(_row(given, row) for row in given.rows)
     note = f"<p>{escape(given.note)}</p>" if given.note else ""
-    wide = " wide" if len(given.head) >= WIDE_TABLE else ""
+    wide = " wide" if given.wide or len(given.head) >= WIDE_TABLE else ""
     return (
         f'<div class="card{wide}"><h3>{escape(given.title)}</h3>'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{note}</div>"
@@ -148,7 +148,8 @@ def _row(given: Table, row: Sequence[str | Verdict | Cell]) -> str:
 def _cell(label: str, cell: str | Cell, prose: bool) -> str:
     text, small = (cell.text, cell.small) if isinstance(cell, Cell) else (cell, "")
     below = f"<small>{escape(small)}</small>" if small else ""
-    return f'<td{_prose(prose)} data-label="{escape(label)}">{escape(text)}{below}</td>'
+    named = f' data-label="{escape(label)}"' if label and text else ""
+    return f"<td{_prose(prose)}{named}>{escape(text)}{below}</td>"
 
 
 def _prose(prose: bool) -> str:
