@@ -1,5 +1,5 @@
-"""A progress bar around a stream of blocks, or for what counts itself, for people: on stderr, and only when that is a
-terminal."""
+"""A progress bar around a stream of blocks, or for what counts itself, and what a first run waits for, for people: on
+stderr, and only when that is a terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TypeVar
 from groundswell.units import show_count
 
 Block = TypeVar("Block", bound=Sized)
+
+COMPILING = "compiling kernels, once; this takes up to a minute or two, and groundswell warm does it beforehand"
 
 
 def with_progress(blocks: Iterable[Block], expected_rows: float, label: str) -> Iterator[Block]:
@@ -39,7 +41,7 @@ def counting(expected: float, label: str, what: str) -> Iterator[Callable[[int],
         TextColumn("{task.fields[pace]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress, telling_of_compiling():
         task = progress.add_task(label, total=max(expected, 1.0), pace="")
 
         def show(done: int) -> None:
@@ -60,13 +62,37 @@ def tallying(label: str, what: str) -> Iterator[Callable[[int], None]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     said = TextColumn("{task.description}: {task.fields[pace]}")
-    with Progress(SpinnerColumn(), said, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+    shown = (SpinnerColumn(), said, TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True), transient=True) as progress, telling_of_compiling():
         task = progress.add_task(label, total=None, pace="")
 
         def show(more: int) -> None:
             progress.update(task, advance=more)
-            shown = progress.tasks[task]
-            speed = f", {show_count(shown.speed)}/s" if shown.speed else ""
-            progress.update(task, pace=f"{show_count(shown.completed)} {what}{speed}")
+            so_far = progress.tasks[task]
+            speed = f", {show_count(so_far.speed)}/s" if so_far.speed else ""
+            progress.update(task, pace=f"{show_count(so_far.completed)} {what}{speed}")
 
         yield show
+
+
+@contextmanager
+def telling_of_compiling() -> Iterator[None]:
+    """Meanwhile, when a kernel is not found in the cache and has to be compiled first, a line says so, once."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from numba.core import event
+
+    class Compiling(event.Listener):
+        told = False
+
+        def on_start(self, _: event.Event) -> None:
+            if not self.told:
+                self.told = True
+                sys.stderr.write(f"{COMPILING}\n")
+
+        def on_end(self, _: event.Event) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Compiling()):
+        yield

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import uvloop
 
+from groundswell.progress import telling_of_compiling
 from groundswell.replay.clock import now_ns
 from groundswell.serve.body import Model
 from groundswell.serve.engine_pace import EnginePace
@@ -27,7 +28,8 @@ def serve_fleet(fleet: Fleet, model: str, host: str, port: int, seed: int, ready
     """
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    warm_up(fleet)
+    with telling_of_compiling():
+        warm_up(fleet)
     return uvloop.run(_serve(fleet, model, host, port, seed, ready))
 
 
