@@ -230,7 +230,7 @@ def test_more_than_memory_holds_is_called_that(
     monkeypatch.setattr(spec, "simulate", full)
     assert run(["simulate", workload, "-o", str(tmp_path / "r"), *ENGINE, "--kv-blocks", "99", "--instances", "3"]) == 2
     said = capsys.readouterr().err
-    assert "out of memory: the instances and their blocks of keys and values (3 x 99) are more than" in said
+    assert "out of memory: 3 instances of 99 blocks of keys and values and 256 requests at a time take more" in said
     assert "written" not in said
 
 

@@ -267,11 +267,12 @@ def _check_counts(scaling: ScalingSpec, instances: int) -> None:
 
 
 def _too_large(fleet: Fleet) -> str:
-    engines = " + ".join(f"{pool.instances:,} x {pool.engine.blocks:,}" for pool in fleet.pools)
-    return (
-        f"out of memory: the instances and their blocks of keys and values ({engines}) are more than this machine can "
-        "hold; simulate fewer"
-    )
+    pools = [
+        f"{counted(pool.instances, 'instance')} of {pool.engine.blocks:,} blocks of keys and values and "
+        f"{pool.engine.most_running:,} requests at a time"
+        for pool in fleet.pools
+    ]
+    return f"out of memory: {' and '.join(pools)} take more than this machine has; simulate fewer of them"
 
 
 def _about(spec: FleetSpec, fleet: Fleet, profiles: Sequence[Profile]) -> dict[str, Any]:
