@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,10 @@ def _methods(plan: Plan) -> Figure:
         Estimate(float(a.instances or 0), float(a.low), float(a.trials[-1].instances if a.high is None else a.high), 1)
         for a in found
     ]
-    spec = intervals([NAMES[answer.method] for answer in found], estimates, count("instances"))
+    most = max((estimate.high for estimate in estimates), default=1.0)
+    whole = range(0, int(most) + 1, max(math.ceil(most / 10), 1))
+    axis = replace(count("instances"), at=tuple(map(float, whole)))
+    spec = intervals([NAMES[answer.method] for answer in found], estimates, axis)
     caption = "From the least number that does not clearly fail to the least that clearly meets"
     if any(answer.high is None for answer in found):
         caption += ", or to the most that was tried, where none does"

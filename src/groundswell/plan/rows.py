@@ -191,5 +191,9 @@ def seconds(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """By how much something is above or below, with its sign; nothing where it is not known."""
-    return "" if math.isnan(share) else f"{100 * share:+.0f} %".replace("-", "−")
+    """By how much something is above or below, with its sign; nothing where it is not known.
+
+    >>> percent(0.172), percent(-0.004), percent(-0.43)
+    ('+17 %', '+0 %', '−43 %')
+    """
+    return "" if math.isnan(share) else f"{round(100 * share):+d} %".replace("-", "−")
