@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from groundswell.serve.pace import Asked
 
@@ -30,83 +30,89 @@ def failure(status: str, words: str, param: str | None = None, kind: str = "") -
     return page(status, "application/json", json.dumps({"error": error}).encode())
 
 
-class Stamp(NamedTuple):
-    """What tells a reply from the others of its server."""
-
-    number: int
-    created: int
-    """When its request came, in Unix seconds."""
-
-
 class Dialect:
-    """The replies of an API of one model; all that does not change is made once, for a reply that is
-    :data:`_NO_REPLY`, and its stamp is replaced by another of as many bytes."""
+    """The replies of an API of one model; all that does not change is made once, for a reply that is none."""
 
     def __init__(self, model: str, *, chat: bool) -> None:
         self._model, self._chat = model, chat
 
-    def opening(self, stamp: Stamp) -> bytes:
-        """What a stream begins with, before its first token."""
-        return STREAM_HEAD + (self._stamped(self._role, stamp) if self._chat else b"")
+    def reply(self, number: int, created: int) -> Reply:
+        """One whose number tells it from the others of its server; its request came at ``created``, in Unix seconds."""
+        return Reply(self, number, created)
 
-    def token(self, stamp: Stamp) -> bytes:
-        """A token."""
-        return self._stamped(self._token, stamp)
+    @cached_property
+    def role(self) -> bytes:
+        """What comes before the first token of a stream; nothing, where that is no chat."""
+        said = {"delta": {"role": "assistant", "content": ""}, "finish_reason": None}
+        return self.event([{"index": 0} | said]) if self._chat else b""
 
-    def ending(self, asked: Asked, stamp: Stamp, *, usage: bool) -> bytes:
-        """What a stream ends with, after its last token; with ``usage``, the tokens' numbers before that."""
-        used = self._stamped(self._event([], usage=_usage(asked)), stamp) if usage else b""
-        return self._stamped(self._finish, stamp) + used + _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+    @cached_property
+    def token(self) -> bytes:
+        """A token of a stream."""
+        said = {"delta": {"content": WORD}} if self._chat else {"text": WORD}
+        return self.event([{"index": 0, **said, "finish_reason": None}])
 
-    def whole(self, asked: Asked, stamp: Stamp) -> bytes:
-        """A reply that is no stream."""
+    @cached_property
+    def finish(self) -> bytes:
+        """What says that a stream has all its tokens."""
+        said: dict[str, Any] = {"delta": {}} if self._chat else {"text": ""}
+        return self.event([{"index": 0, **said, "finish_reason": "length"}])
+
+    def event(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        """A piece of a stream."""
+        return _chunk(b"data: " + self._json(self.blank, choices, **more) + b"\n\n")
+
+    def whole(self, asked: Asked, number: int, created: int) -> bytes:
+        """A reply that is no stream, as JSON."""
         text = WORD * asked.output_tokens
         said = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
         choice = {"index": 0, **said, "finish_reason": "length"}
         kind = "chat.completion" if self._chat else "text_completion"
-        return page("200 OK", "application/json", self._json(kind, [choice], stamp, usage=_usage(asked)))
+        return self._json(self._mark(kind, number, created), [choice], usage=_usage(asked))
+
+    def mark(self, number: int, created: int) -> bytes:
+        """What every piece of a stream begins with, of as many bytes for each reply."""
+        return self._mark("chat.completion.chunk" if self._chat else "text_completion", number, created)
 
     @cached_property
-    def _role(self) -> bytes:
-        role = {"delta": {"role": "assistant", "content": ""}, "finish_reason": None}
-        return self._event([{"index": 0} | role])
+    def blank(self) -> bytes:
+        """That of no reply, in whose place each puts its own."""
+        return self.mark(0, CREATED)
 
-    @cached_property
-    def _token(self) -> bytes:
-        said = {"delta": {"content": WORD}} if self._chat else {"text": WORD}
-        return self._event([{"index": 0, **said, "finish_reason": None}])
-
-    @cached_property
-    def _finish(self) -> bytes:
-        said: dict[str, Any] = {"delta": {}} if self._chat else {"text": ""}
-        return self._event([{"index": 0, **said, "finish_reason": "length"}])
-
-    def _event(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
-        return _chunk(b"data: " + self._json(self._kind, choices, _NO_REPLY, **more) + b"\n\n")
-
-    @property
-    def _kind(self) -> str:
-        """What a piece of a stream is."""
-        return "chat.completion.chunk" if self._chat else "text_completion"
-
-    def _json(self, kind: str, choices: list[dict[str, Any]], stamp: Stamp, **more: Any) -> bytes:
-        fields = self._first(kind, stamp) | {"model": self._model, "choices": choices}
-        return json.dumps(fields | more, separators=(",", ":")).encode()
-
-    def _first(self, kind: str, stamp: Stamp) -> dict[str, Any]:
-        """The fields that a reply begins with, of as many bytes for every stamp."""
+    def _mark(self, kind: str, number: int, created: int) -> bytes:
         begin = "chatcmpl" if self._chat else "cmpl"
-        return {"id": f"{begin}-{stamp.number:016x}", "object": kind, "created": stamp.created}
+        return f'{{"id":"{begin}-{number:016x}","object":"{kind}","created":{created},'.encode()
 
-    def _stamped(self, event: bytes, stamp: Stamp) -> bytes:
-        before, after = (
-            json.dumps(self._first(self._kind, each), separators=(",", ":")).encode()[:-1]
-            for each in (_NO_REPLY, stamp)
-        )
-        return event.replace(before, after, 1)
+    def _json(self, mark: bytes, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        rest = {"model": self._model, "choices": choices} | more
+        return mark + json.dumps(rest, separators=(",", ":")).encode()[1:]
 
 
-_NO_REPLY = Stamp(0, CREATED)
+class Reply:
+    """The bytes of one reply: those of its dialect, with its own mark in each piece."""
+
+    __slots__ = ("_created", "_dialect", "_mark", "_number", "token")
+
+    def __init__(self, dialect: Dialect, number: int, created: int) -> None:
+        self._dialect, self._number, self._created = dialect, number, created
+        self._mark = dialect.mark(number, created)
+        self.token = self._own(dialect.token)
+
+    def opening(self) -> bytes:
+        """What a stream begins with, before its first token."""
+        return STREAM_HEAD + self._own(self._dialect.role)
+
+    def ending(self, asked: Asked, *, usage: bool) -> bytes:
+        """What a stream ends with, after its last token; with ``usage``, the tokens' numbers before that."""
+        used = self._dialect.event([], usage=_usage(asked)) if usage else b""
+        return self._own(self._dialect.finish) + self._own(used) + _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+
+    def whole(self, asked: Asked) -> bytes:
+        """The reply, where it is no stream."""
+        return page("200 OK", "application/json", self._dialect.whole(asked, self._number, self._created))
+
+    def _own(self, event: bytes) -> bytes:
+        return event.replace(self._dialect.blank, self._mark, 1)
 
 
 def _usage(asked: Asked) -> dict[str, int]:

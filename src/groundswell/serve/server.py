@@ -14,7 +14,7 @@ from groundswell.serve.body import BodyError, Model, asked_of, body_of
 from groundswell.serve.connection import Connection, Request
 from groundswell.serve.log import Log
 from groundswell.serve.pace import Asked, Pace
-from groundswell.serve.reply import CREATED, Dialect, Stamp, failure, page
+from groundswell.serve.reply import CREATED, Dialect, Reply, failure, page
 
 Page = Callable[[Sequence[str]], bytes]
 """The reply to a request for ``/NAME/one/two``, given ``("one", "two")``."""
@@ -32,12 +32,11 @@ class _Reply:
     """A reply that is not yet whole."""
 
     connection: Connection
-    dialect: Dialect
+    said: Reply
     asked: Asked
     stream: bool
     usage: bool
     keep: bool
-    stamp: Stamp
     made: int = 0
 
 
@@ -127,8 +126,8 @@ class Server:
                 connection.end(failure(fault.status, str(fault), fault.param, fault.kind), keep=request.keep)
                 return
             usage = body.stream_options is not None and body.stream_options.include_usage
-            stamp = Stamp(self.requests, int(self._unix_s()))
-            reply = _Reply(connection, self._dialects[chat], asked, body.stream, usage, request.keep, stamp)
+            said = self._dialects[chat].reply(self.requests, int(self._unix_s()))
+            reply = _Reply(connection, said, asked, body.stream, usage, request.keep)
             number = self._number_of[connection] = self.requests
             self.requests += 1
             self._open[number] = reply
@@ -161,19 +160,15 @@ class Server:
         before, reply.made = reply.made, reply.made + count
         last = reply.made >= reply.asked.output_tokens
         self._running += (before == 0) - last
-        data = reply.dialect.token(reply.stamp) * count if reply.stream else b""
+        data = reply.said.token * count if reply.stream else b""
         if reply.stream and before == 0:
-            data = reply.dialect.opening(reply.stamp) + data
+            data = reply.said.opening() + data
         if last:
             del self._open[number], self._number_of[reply.connection]
             self._ended += 1
             self._prompt_tokens += reply.asked.prompt_tokens
             self._made_tokens += reply.asked.output_tokens
-            data += (
-                reply.dialect.ending(reply.asked, reply.stamp, usage=reply.usage)
-                if reply.stream
-                else reply.dialect.whole(reply.asked, reply.stamp)
-            )
+            data += reply.said.ending(reply.asked, usage=reply.usage) if reply.stream else reply.said.whole(reply.asked)
         if data:
             # A reply in one piece is seen at its end only, and that is when its first token is.
             first = before if reply.stream else 0
