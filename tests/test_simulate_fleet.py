@@ -290,7 +290,7 @@ class AnyNumber:
 @given(case=CASES, seed=st.integers(0, 99), first=st.integers(0, 4), startup=st.sampled_from([0.0, 0.07, 0.3]))
 def test_a_fleet_that_grows_and_shrinks_loses_nobody(case: Case, seed: int, first: int, startup: float) -> None:
     workload = case.workload()
-    span_s = float(workload.arrival_s[-1])
+    span_s = max(float(workload.arrival_s[-1]), 0.1)  # all can come at once
     scaling = Scaling(AnyNumber(seed, max(span_s / 20, 0.2)), first, 1, startup * span_s)
     failures = tuple(Outage(part * span_s, i, 0.2 * span_s) for i, part in enumerate((0.2, 0.5, 0.7)))
     fleet = fleet_of(case, 4, "jsq", 0.0, False, scaling=scaling, outages=failures)
