@@ -18,6 +18,7 @@ from groundswell.plan.rows import (
     demand_rows,
     driver_rows,
     fleet_name,
+    grid_lost,
     how_found,
     method_rows,
     percent,
@@ -69,8 +70,8 @@ def sections(plan: Plan) -> list[Section]:
         found.append(Section("autoscaled", "Autoscaled", lead, tables=[_autoscaled(plan.autoscaled)]))
     if plan.grid is not None:
         lead = "Each cell is an SLO; its colour says how far its count is above or below the direct answer."
-        lost = next((cell.unreachable for cell in plan.grid.cells if cell.unreachable), "")
-        lead += f" – where none keeps it. {lost}" if lost else ""
+        lost = grid_lost(plan.grid)
+        lead += f" {lost}" if lost else ""
         found.append(Section("grid", "By SLO", lead, figures=list(grid_figures(plan.grid))))
     return found
 

@@ -163,24 +163,16 @@ def _autoscaling(
         if startup is not None:
             raise UsageError("--startup is for a --scaler or a --history: without, all instances run all the time")
         return None
-    built = tuple(map(SCALING.build, scalers or ()))
-    return Autoscaling(
-        built,
+    asked = Autoscaling(
+        tuple(map(SCALING.build, scalers or ())),
         STARTUP_S if startup is None else parse_duration(startup),
-        None if history is None else _learned(history, reading),
+        None if history is None else _read(history, reading),
     )
-
-
-def _learned(path: Path, reading: Reading) -> Workload:
-    """A workload from which something can be expected of a day. Raises DataError for one that is too short."""
-    from groundswell.scaling.forecast import Forecast
-
-    workload = _read(path, reading)
     try:
-        Forecast.learned(workload, 1.0)
+        _ = asked.forecast  # a history of which nothing can be learned is told of before all else
     except DataError as fault:
-        raise DataError(f"--history {path}: {fault}") from None
-    return workload
+        raise DataError(f"--history {history}: {fault}") from None
+    return asked
 
 
 def _drawn(

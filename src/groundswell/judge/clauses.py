@@ -54,16 +54,18 @@ def _figure(clause: Clause, sample: Sample) -> Estimate:
     return Estimate(np.inf, np.inf, np.inf, sample.n) if sample.failed else replace(sample.mean, n=sample.n)
 
 
-def _verdict(clause: Clause, figure: Estimate, sample: Sample) -> tuple[Held, str]:
-    def keeps_bound(value: float) -> bool:
-        return value <= clause.bound_s if clause.inclusive else value < clause.bound_s
+def within(clause: Clause, value_s: float) -> bool:
+    """Whether a value keeps a clause's bound; one that is not there does."""
+    return not (value_s > clause.bound_s if clause.inclusive else value_s >= clause.bound_s)
 
+
+def _verdict(clause: Clause, figure: Estimate, sample: Sample) -> tuple[Held, str]:
     lost = f"{sample.failed:,} of {figure.n:,} failed"
     if clause.quantile in (0.0, 1.0):  # of these requests; it is no estimate of anything
-        return ("meets", "") if keeps_bound(figure.value) else ("fails", lost if np.isinf(figure.value) else "")
-    if not np.isnan(figure.low) and not keeps_bound(figure.low):
+        return ("meets", "") if within(clause, figure.value) else ("fails", lost if np.isinf(figure.value) else "")
+    if not np.isnan(figure.low) and not within(clause, figure.low):
         return "fails", lost if np.isinf(figure.value) else ""
-    if not np.isnan(figure.high) and keeps_bound(figure.high):
+    if not np.isnan(figure.high) and within(clause, figure.high):
         return "meets", ""
     if np.isinf(figure.value):
         return "unclear", f"{lost}: about as many as {clause.statistic} allows"

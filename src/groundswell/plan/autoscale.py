@@ -7,15 +7,16 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from groundswell.errors import UsageError
-from groundswell.judge.clauses import keeps_all
+from groundswell.judge.clauses import keeps_all, within
 from groundswell.judge.latencies import bounded_of
 from groundswell.judge.slo import SLO
 from groundswell.plan.figures import Answer, Attained, Autoscaled, ClauseWorst
-from groundswell.plan.outcome import Observed, value_of, within
+from groundswell.plan.outcome import Observed, value_of
 from groundswell.plan.trials import Setting
 from groundswell.plan.windows import Whole
 from groundswell.results import Results
@@ -55,11 +56,16 @@ class Autoscaling:
         if not 0.0 <= self.startup_s < math.inf:
             raise UsageError(f"an instance starts for 0 s or more, not {self.startup_s:g} s")
 
+    @cached_property
+    def forecast(self) -> Forecast | None:
+        """What is learned of the history. Raises DataError where that is no day."""
+        return None if self.history is None else Forecast.learned(self.history, 1.0)
+
     def each(self, per_instance_per_s: float) -> tuple[Tunable, ...]:
         """All of them. The forecast is first tried with so many requests a second for an instance."""
-        if self.history is None:
+        if self.forecast is None:
             return self.scalers
-        return (*self.scalers, Forecast.learned(self.history, per_instance_per_s))
+        return (*self.scalers, self.forecast.with_load(per_instance_per_s))
 
 
 def autoscaled(

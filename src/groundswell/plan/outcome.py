@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from groundswell.judge.clauses import held
+from groundswell.judge.clauses import held, within
 from groundswell.judge.figures import ClauseHeld
 from groundswell.judge.latencies import latencies_of
 from groundswell.judge.quantiles import STRETCHES, Sample
@@ -163,11 +163,6 @@ def value_of(clause: Clause, sample: Sample) -> float:
     if clause.quantile is not None:
         return sample.quantile(clause.quantile)
     return np.inf if sample.failed else float(sample.mean.value)
-
-
-def within(clause: Clause, value_s: float) -> bool:
-    """Whether a value keeps a clause's bound; one that is not there does."""
-    return not (value_s > clause.bound_s if clause.inclusive else value_s >= clause.bound_s)
 
 
 def _gaps(given: Sequence[Gaps], begin_s: float, end_s: float) -> Sample:

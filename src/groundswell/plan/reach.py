@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundswell.errors import UsageError
+from groundswell.judge.clauses import within
 from groundswell.judge.quantiles import needed, quantile
 from groundswell.judge.slo import SLO, Clause
 from groundswell.plan.alone import Alone
-from groundswell.plan.outcome import METRICS, within
+from groundswell.plan.outcome import METRICS
 from groundswell.simulate.parts import Engine
 from groundswell.units import counted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from groundswell.plan.figures import Answer, Attained, Autoscaled, Plan, Trial, Verified, Window
+from groundswell.plan.figures import Answer, Attained, Autoscaled, Grid, Plan, Trial, Verified, Window
 from groundswell.plan.smallest import FURTHER
 from groundswell.units import counted, show_count, show_duration
 
@@ -66,12 +66,15 @@ def trial_row(trial: Trial) -> list[str]:
 def what_comes(plan: Plan) -> str:
     """What comes."""
     traffic = plan.traffic
-    requests = f"{show_count(traffic.requests)} request{'s' * (traffic.requests != 1)}"
     return (
-        f"{requests} in {show_duration(traffic.span_s)} ({traffic.rate_per_s:.3g} req/s) of "
+        f"{_requests(traffic.requests)} in {show_duration(traffic.span_s)} ({traffic.rate_per_s:.3g} req/s) of "
         f"{counted(traffic.clients, 'client')}, on average {traffic.mean_prompt_tokens:,.0f} prompt and "
         f"{traffic.mean_reply_tokens:,.0f} reply tokens"
     )
+
+
+def _requests(number: int) -> str:
+    return f"{show_count(number)} request{'s' * (number != 1)}"
 
 
 def demand_rows(plan: Plan) -> list[list[str]]:
@@ -114,7 +117,7 @@ def window_rows(windows: Sequence[Window]) -> list[list[str]]:
     return [
         [
             f"{show_duration(window.from_s)} to {show_duration(window.to_s)}",
-            f"{show_count(window.requests)} request{'s' * (window.requests != 1)}",
+            _requests(window.requests),
             window.why,
         ]
         for window in windows
@@ -155,6 +158,12 @@ def fleet_name(given: Autoscaled, one: Attained) -> str:
     'reactive, 12 in flight each'
     """
     return f"{given.scaler}, {one.load:.3g} {given.unit}" if given.unit else given.scaler
+
+
+def grid_lost(grid: Grid) -> str:
+    """What a dash in a grid means; nothing where there is none."""
+    lost = next((cell.unreachable for cell in grid.cells if cell.unreachable), "")
+    return f"– where none keeps it. {lost}" if lost else ""
 
 
 def clause_figures(trial: Trial) -> str:

@@ -16,6 +16,7 @@ from groundswell.plan.rows import (
     demand_rows,
     driver_rows,
     fleet_name,
+    grid_lost,
     how_found,
     method_rows,
     seconds,
@@ -124,6 +125,6 @@ def describe_grid(grid: Grid) -> str:
     for bound in y:
         counts = [[at[each, bound].counts[name] for name in names] for each in x]
         rows.append([seconds(bound), *(" / ".join("–" if n is None else f"{n:,}" for n in cell) for cell in counts)])
-    lost = next((cell.unreachable for cell in grid.cells if cell.unreachable), "")
+    lost = grid_lost(grid)
     lines = [f"Instances by SLO: {' / '.join(NAMES[name] for name in names)}", table(head, rows)]
-    return "\n".join([*lines, f"– where none keeps it. {lost}"] if lost else lines)
+    return "\n".join([*lines, lost] if lost else lines)

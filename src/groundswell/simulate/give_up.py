@@ -11,8 +11,7 @@ from groundswell.simulate.blocks import come_back, give_back
 from groundswell.simulate.engine import cut
 from groundswell.simulate.events import woken
 from groundswell.simulate.state import NOBODY
-from groundswell.simulate.step import unlink
-from groundswell.simulate.ticks import leave_early
+from groundswell.simulate.step import stop
 from groundswell.simulate.waiting import enqueue, take_next
 
 
@@ -52,12 +51,7 @@ def _stop(w: Any, i: Any, r: Any, now_s: Any) -> Any:
         if a.planned > 0:
             return False
         woken(w, i)
-    if r == a.partial:
-        a.partial = NOBODY
-    else:
-        leave_early(w, settings, i, r)
-        q.computed = q.prompt + q.made - 1
-    unlink(w, i, r)
+    stop(w, settings, i, r)
     give_back(w, settings, i, r, q.computed)
     return True
 

@@ -143,12 +143,7 @@ def _preempt_last(w: Any, settings: Any, i: Any) -> Any:
     a = w.at[i]
     r = a.last
     q = w.requests[r]
-    if r == a.partial:
-        a.partial = NOBODY
-    else:
-        leave_early(w, settings, i, r)
-        q.computed = q.prompt + q.made - 1
-    unlink(w, i, r)
+    stop(w, settings, i, r)
     leave_behind(w, settings, i, r, np.int64(q.computed))
     q.computed = 0
     q.handed = 0
@@ -159,7 +154,19 @@ def _preempt_last(w: Any, settings: Any, i: Any) -> Any:
 
 
 @kernel
-def unlink(w: Any, i: Any, r: Any) -> None:
+def stop(w: Any, settings: Any, i: Any, r: Any) -> None:
+    """Request ``r``, which has not all its tokens, runs no more; what it has in memory is still there, and counted."""
+    a, q = w.at[i], w.requests[r]
+    if r == a.partial:
+        a.partial = NOBODY
+    else:
+        leave_early(w, settings, i, r)
+        q.computed = q.prompt + q.made - 1
+    _unlink(w, i, r)
+
+
+@kernel
+def _unlink(w: Any, i: Any, r: Any) -> None:
     """Request ``r`` runs no more."""
     a, q = w.at[i], w.requests[r]
     if q.ahead == NOBODY:
@@ -261,7 +268,7 @@ def let_go(w: Any, settings: Any, i: Any) -> None:
 def _end(w: Any, settings: Any, i: Any, r: Any) -> None:
     """Request ``r`` leaves: it stands with those that left with this step."""
     a, q = w.at[i], w.requests[r]
-    unlink(w, i, r)
+    _unlink(w, i, r)
     tokens = np.int64(q.prompt + q.made - 1)
     if settings.caching:
         name(w, settings, i, r, tokens)
